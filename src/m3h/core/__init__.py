@@ -1,0 +1,1 @@
+"""Errors, seeds, fingerprints, registries and safe writing: what every other part leans on."""

@@ -1,0 +1,1 @@
+"""Encoders: a source in, a block of numbers out. One file per modality."""

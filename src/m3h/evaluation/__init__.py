@@ -1,0 +1,1 @@
+"""Scores, intervals and comparisons: arrays in, numbers out."""

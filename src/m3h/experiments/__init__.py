@@ -1,0 +1,1 @@
+"""Trials by the dozen: cross-validation, baselines, and the run folder."""

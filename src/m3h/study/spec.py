@@ -1,0 +1,97 @@
+"""The study as frozen values. Reading a file into them: :mod:`m3h.study.read`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from m3h.core.registry import DEFAULT_ENCODERS
+from m3h.study.presets import DEFAULT_PRESET, PRESETS, Preset, Protocol
+from m3h.study.task import Task
+
+Modality = Literal["tabular", "timeseries", "language", "vision"]
+MODALITIES: tuple[Modality, ...] = ("tabular", "timeseries", "language", "vision")
+
+
+class Spec(BaseModel):
+    """Frozen, and unknown keys are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Samples(Spec):
+    """[samples]: one row per prediction moment of one patient."""
+
+    table: str | None = None
+    query: str | None = None
+    id: str
+    patient: str
+    time: str | None = None
+    split: str | None = None
+    subgroups: tuple[str, ...] = ()
+
+
+class Source(Spec):
+    """[[source]]: one input about a sample; columns of the samples table, or a table of its own with a key."""
+
+    name: str = Field(min_length=1)
+    modality: Modality
+    encoder: str = ""
+    columns: tuple[str, ...] = ()
+    column: str | None = None
+    folder: str | None = None
+    table: str | None = None
+    query: str | None = None
+    key: str | None = None
+    time: str | None = None
+    available: str | None = None
+    signal: str | None = None
+    value: str | None = None
+    signals: dict[str, str] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def own_table(self) -> bool:
+        """Whether the source has a table of its own."""
+        return self.table is not None or self.query is not None
+
+    @property
+    def encoder_name(self) -> str:
+        """The encoder's name in the registry: "modality/encoder"."""
+        return f"{self.modality}/{self.encoder or DEFAULT_ENCODERS[self.modality]}"
+
+
+class Network(Spec):
+    """[network]: a preset and overrides of its fields."""
+
+    preset: str = DEFAULT_PRESET
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+    def resolved(self) -> Preset:
+        """The preset with the overrides applied."""
+        return Preset(**{**vars(PRESETS[self.preset]), **self.overrides})
+
+
+class Study(Spec):
+    """One study: samples, sources, tasks, network and protocol. ``folder`` is what paths are relative to."""
+
+    name: str
+    title: str = ""
+    seed: int = 0
+    folder: Path
+    file: Path | None = None
+    samples: Samples
+    sources: tuple[Source, ...]
+    tasks: tuple[Task, ...]
+    network: Network = Network()
+    protocol: Protocol = Protocol()
+    notes: str = ""
+
+    @staticmethod
+    def read(path: str | Path) -> Study:
+        """Read a study file. Errors: StudyError with every mistake of the file and its place."""
+        from m3h.study.read import read
+
+        return read(Path(path))

@@ -1,0 +1,1 @@
+"""Training fleets of networks: trials in, trained networks out."""
