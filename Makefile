@@ -29,15 +29,15 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tools.sizes
-	$(BIN)/python -m tools.results --check
+	$(BIN)/python .ci/sizes.py
+	$(BIN)/python benchmarks/results.py --check
 
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 results: install
-	$(BIN)/python -m tools.results
+	$(BIN)/python benchmarks/results.py
 
 ci: install
 	bash .ci/run

@@ -16,8 +16,9 @@ class Counts:
     """What was read of a source and what was left out, in rows of its table.
 
     ``rows`` in the table; ``unmatched`` belong to no sample; ``missing_time`` and ``later`` (than the sample's time,
-    or not yet available then) never reach an encoder; ``missing_value`` are empty; ``used`` reach the encoder. A row
-    that several samples share counts once for each of them in all but ``rows`` and ``unmatched``.
+    or not yet available then) never reach an encoder; ``missing_value`` are empty; ``used`` reach the encoder;
+    ``unmapped`` are of signals that the study's ``signals`` map leaves out. A row that several samples share counts
+    once for each of them in all but ``rows`` and ``unmatched``.
     """
 
     rows: int = 0
@@ -26,6 +27,7 @@ class Counts:
     later: int = 0
     missing_value: int = 0
     used: int = 0
+    unmapped: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""Columns that say nothing, say the same, or say the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Fewer rows prove nothing: a column that is 1 for one patient separates a label that only this patient has.
+LEAST_ROWS = 20
+LEAST_OF_A_CLASS = 3
+TOLERANCE = 1e-9
+
+Values = NDArray[np.float32]
+
+
+def constant_columns(values: Values) -> list[int]:
+    """Columns of ``values`` (row, column) whose known values are all equal, or of which none is known."""
+    if values.size == 0:
+        return []
+    # fmin and fmax pass over NaN and leave it only where a column is empty
+    low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+    return np.flatnonzero((low == high) | np.isnan(low)).tolist()
+
+
+def identical_columns(values: Values) -> list[list[int]]:
+    """Groups of two or more columns with the same values in the same rows; constant columns do not count."""
+    if values.size == 0:
+        return []
+    constant = set(constant_columns(values))
+    groups: dict[bytes, list[int]] = {}
+    for column in range(values.shape[1]):
+        if column not in constant:
+            # one bit pattern for zero and one for NaN
+            plain = np.where(np.isnan(values[:, column]), np.float32(np.nan), values[:, column] + np.float32(0.0))
+            groups.setdefault(plain.tobytes(), []).append(column)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def equal_columns(values: Values, labels: NDArray[np.float64], kind: str) -> list[int]:
+    """Columns that equal the labels or are a recoding of them, among the rows where both are known.
+
+    ``values`` (row, column), ``labels`` (row,), NaN = unknown. Binary and multiclass: one value for each class, another
+    for each, at least 3 rows a class; for multiclass also a column that tells one class from all others. Regression:
+    Pearson's or Spearman's correlation is 1 or -1 to 1e-9. Columns known in fewer than 20 labelled rows are passed
+    over. Returns column numbers, ascending.
+    """
+    rows = ~np.isnan(labels)
+    if rows.sum() < LEAST_ROWS or values.shape[1] == 0:
+        return []
+    values, labels = values[rows], labels[rows]
+    known = np.flatnonzero((~np.isnan(values)).sum(axis=0) >= LEAST_ROWS)
+    values = values[:, known]
+    if kind == "regression":
+        order = np.argsort(labels, kind="stable")
+        found = np.array([_same_order(column, labels[order]) for column in values[order].T], dtype=bool)
+    else:
+        found = _recoded(values, labels)
+    if kind == "multiclass":
+        # a text column becomes one column for each of its words, which tells one class from the rest
+        for label in np.unique(labels):
+            found |= _recoded(values, labels == label)
+    return [int(column) for column in known[found]]
+
+
+def _recoded(values: Values, labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """(column,): whether all known values of a class are equal, and no two classes share one."""
+    fits = np.ones(values.shape[1], dtype=bool)
+    codes: list[NDArray[Any]] = []
+    for label in np.unique(labels):
+        part = values[labels == label]
+        number = (~np.isnan(part)).sum(axis=0)
+        low, high = np.fmin.reduce(part, axis=0), np.fmax.reduce(part, axis=0)
+        # a class none of whose rows knows the column does not speak against it
+        fits &= (number == 0) | ((number >= LEAST_OF_A_CLASS) & (low == high))
+        codes.append(low)
+    table = np.sort(np.stack(codes), axis=0)  # (class, column), NaN last
+    distinct = (~np.isnan(table)).sum(axis=0)
+    shared = (table[1:] == table[:-1]).any(axis=0)
+    recoded: NDArray[np.bool_] = fits & (distinct >= 2) & ~shared
+    return recoded
+
+
+def _same_order(column: NDArray[np.float32], labels: NDArray[np.float64]) -> bool:
+    """Whether a column, in rows of ascending labels, is a straight line of the labels or strictly follows them."""
+    known = ~np.isnan(column)
+    x, y = column[known].astype(np.float64), labels[known]
+    if x.min() == x.max() or y.min() == y.max():
+        return False
+    x_spread, y_spread = x - x.mean(), y - y.mean()
+    size = np.sqrt((x_spread @ x_spread) * (y_spread @ y_spread))
+    if size > 0 and abs(x_spread @ y_spread) / size >= 1 - TOLERANCE:
+        return True
+    # ranks agree when each step of the labels, at the precision of the column, is a step of the column
+    up = np.diff(y.astype(np.float32)) > 0
+    step = np.diff(x)
+    return bool((up == (step > 0)).all() and (step >= 0).all()) or bool((up == (step < 0)).all() and (step <= 0).all())

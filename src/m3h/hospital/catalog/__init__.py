@@ -1,0 +1,1 @@
+"""Rules and names that are data, not code: read with importlib.resources."""

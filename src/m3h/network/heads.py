@@ -1,0 +1,65 @@
+"""Heads: a task's token to its logit, log-odds per class or value; and the decoder of the clustering task."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from m3h.network.layers import ACTIVATIONS, FleetLinear
+from m3h.study.presets import Preset
+
+
+class Heads(nn.Module):
+    """One linear head per slot. A head per slot, not one tensor for all: a loss must leave other heads untouched."""
+
+    def __init__(self, fleet: int, widths: Sequence[int], inputs: int) -> None:
+        super().__init__()
+        self.slots = nn.ModuleDict(
+            {str(slot): FleetLinear(fleet, inputs, width) for slot, width in enumerate(widths) if width}
+        )
+
+    def head(self, slot: int) -> FleetLinear:
+        """The head of a slot."""
+        return cast(FleetLinear, self.slots[str(slot)])
+
+    def forward(
+        self, tokens: Float[Tensor, "fleet slots batch inputs"], slots: Sequence[int]
+    ) -> dict[int, Float[Tensor, "fleet batch outputs"]]:
+        """Output (fleet, batch, outputs) of each of ``slots``; heads of equal width are one product."""
+        by_width: dict[int, list[int]] = {}
+        for slot in slots:
+            by_width.setdefault(self.head(slot).weight.shape[1], []).append(slot)
+        outputs: dict[int, Tensor] = {}
+        for same in by_width.values():
+            x = tokens[:, same]  # (fleet, n, batch, inputs)
+            weight = torch.stack([self.head(slot).weight for slot in same], 1)
+            bias = torch.stack([b for slot in same if (b := self.head(slot).bias) is not None], 1)
+            y = torch.einsum("knbf,knwf->knbw", x, weight) + bias[:, :, None]
+            outputs |= {slot: y[:, i] for i, slot in enumerate(same)}
+        return outputs
+
+
+class Decoder(nn.Module):
+    """From the clustering task's token back to all inputs of the network, through widening layers."""
+
+    def __init__(self, fleet: int, inputs: int, outputs: int, preset: Preset) -> None:
+        super().__init__()
+        widths = [inputs, *preset.decoder_widths, outputs]
+        self.layers = nn.ModuleList(FleetLinear(fleet, before, after) for before, after in itertools.pairwise(widths))
+        self.activation = ACTIVATIONS[preset.activation]
+
+    def start(self, generator: torch.Generator) -> None:
+        """Draw the weights a training starts from."""
+        for layer in self.layers:
+            cast(FleetLinear, layer).start(generator)
+
+    def forward(self, x: Float[Tensor, "fleet batch inputs"]) -> Float[Tensor, "fleet batch outputs"]:
+        """(fleet, batch, all inputs)."""
+        for number, layer in enumerate(self.layers):
+            x = layer(x if number == 0 else self.activation(x))
+        return x

@@ -1,0 +1,172 @@
+"""The M3H network (Bertsimas & Ma 2024, arXiv 2404.18975), a whole fleet at once.
+
+inputs --modality networks--> z --shared module--> s --task networks--> x --cross-task attention--> o --heads-->
+                              `-- contrastive loss                              clustering: o --decoder--> inputs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from m3h.core import seeds
+from m3h.network.attention import CrossTaskAttention
+from m3h.network.heads import Decoder, Heads
+from m3h.network.layers import Dropout, FleetLinear
+from m3h.network.modality import ModalityNetwork
+from m3h.network.shared import SharedModule, TaskNetworks
+from m3h.study.presets import Preset
+from m3h.study.task import Kind
+
+#: A learned 1 / temperature never exceeds this (Radford 2021).
+SHARPEST = 100.0
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for a task: its kind and the number of outputs of its head (0 for clustering)."""
+
+    kind: Kind
+    width: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that two networks must share to train in one fleet: modalities with their widths, slots, preset."""
+
+    modalities: tuple[tuple[str, int], ...]
+    slots: tuple[Slot, ...]
+    preset: Preset
+
+    @property
+    def inputs(self) -> int:
+        """Columns of all modalities together; what a decoder gives back."""
+        return sum(width for _, width in self.modalities)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One batch, shared by the fleet: per modality (batch, width) scaled with absent sources as zeros; presence."""
+
+    values: tuple[Float[Tensor, "batch _"], ...]
+    present: Bool[Tensor, "batch modalities"]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a forward pass gives.
+
+    ``heads``: slot -> (fleet, batch, outputs): logits, class logits or values; ``reconstructions``: slot ->
+    (fleet, batch, inputs); ``tokens`` (fleet, slots, batch, token_width) after attention; ``attention`` (fleet,
+    batch, task that asks, task that answers), rows sum to 1; ``embeddings`` per modality (fleet, batch, width).
+    """
+
+    heads: dict[int, Tensor]
+    reconstructions: dict[int, Tensor]
+    tokens: Float[Tensor, "fleet slots batch token"]
+    attention: Float[Tensor, "fleet batch slots slots"]
+    embeddings: tuple[Float[Tensor, "fleet batch embedding"], ...]
+
+
+class Network(nn.Module):
+    """A fleet of M3H networks of one shape. A single network is a fleet of one."""
+
+    #: (fleet, slots): outputs of regressions are in these units; 1 unless the preset scales its targets.
+    output_scale: Tensor
+
+    def __init__(self, shape: Shape, fleet: int) -> None:
+        super().__init__()
+        preset, slots = shape.preset, len(shape.slots)
+        self.shape = shape
+        self.fleet = fleet
+        self.modalities = nn.ModuleDict(
+            {
+                name: ModalityNetwork(
+                    fleet, width, preset.hidden_tabular if name == "tabular" else preset.hidden, preset
+                )
+                for name, width in shape.modalities
+            }
+        )
+        self.shared = SharedModule(fleet, preset.modality_width * len(shape.modalities), preset)
+        self.tasks = TaskNetworks(fleet, slots, preset)
+        self.attention = CrossTaskAttention(fleet, slots, preset)
+        self.heads = Heads(fleet, [slot.width for slot in shape.slots], preset.token_width)
+        self.decoders = nn.ModuleDict(
+            {
+                str(number): Decoder(fleet, preset.token_width, shape.inputs, preset)
+                for number, slot in enumerate(shape.slots)
+                if slot.kind == "clustering"
+            }
+        )
+        self.projections = nn.ModuleDict(
+            {
+                name: FleetLinear(fleet, preset.modality_width, preset.projection)
+                for name, _ in shape.modalities
+                if preset.projection
+            }
+        )
+        start = torch.full((fleet,), 1 / 0.07 if preset.learned_temperature else 1 / preset.temperature).log()
+        self.log_sharpness = nn.Parameter(start, requires_grad=preset.learned_temperature)
+        self.register_buffer("output_scale", torch.ones(fleet, slots))
+
+    def start(self, seed: int, replicate: int) -> None:
+        """Draw the weights a training starts from: by (seed, replicate, part), for task slots by their place.
+
+        Neither the size of the fleet nor the names of the tasks have a say.
+        """
+
+        def stream(*part: str | int) -> torch.Generator:
+            return torch.Generator().manual_seed(seeds.number(seed, "weights", replicate, *part))
+
+        for name, network in self.modalities.items():
+            cast(ModalityNetwork, network).start(stream("modality", name))
+        self.shared.start(stream("shared"))
+        self.attention.start(stream("attention"))
+        for name, projection in self.projections.items():
+            cast(FleetLinear, projection).start(stream("projection", name))
+        for slot in range(len(self.shape.slots)):
+            self.tasks.start_slot(slot, stream("task", slot))
+            self.attention.start_slot(slot, stream("token", slot))
+            if str(slot) in self.decoders:
+                cast(Decoder, self.decoders[str(slot)]).start(stream("decoder", slot))
+            else:
+                self.heads.head(slot).start(stream("head", slot))
+
+    def embed(self, inputs: Inputs, dropout: Dropout | None) -> tuple[Float[Tensor, "fleet batch embedding"], ...]:
+        """The modality networks alone."""
+        networks = zip(self.modalities.values(), inputs.values, inputs.present.unbind(1), strict=True)
+        return tuple(network(values, present, dropout) for network, values, present in networks)
+
+    def project(self, embeddings: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """What the contrastive loss compares: the embeddings, or their projections where the preset has them."""
+        if not self.projections:
+            return tuple(embeddings)
+        return tuple(head(z) for head, z in zip(self.projections.values(), embeddings, strict=True))
+
+    def sharpness(self) -> Float[Tensor, " fleet"]:
+        """1 / temperature of the contrastive loss, per member."""
+        return self.log_sharpness.exp().clamp_max(SHARPEST)
+
+    def forward(self, inputs: Inputs, dropout: Dropout | None = None, slots: Sequence[int] | None = None) -> Outputs:
+        """The whole way; heads and decoders only of ``slots`` (default: all)."""
+        embeddings = self.embed(inputs, dropout)
+        shared = self.shared(torch.cat(embeddings, -1), dropout)
+        tokens, attention = self.attention(self.tasks(shared, dropout))
+        wanted = range(len(self.shape.slots)) if slots is None else slots
+        decoders = {slot: self.decoders[str(slot)] for slot in wanted if str(slot) in self.decoders}
+        return Outputs(
+            heads=self.heads(tokens, [slot for slot in wanted if slot not in decoders]),
+            reconstructions={slot: decoder(tokens[:, slot]) for slot, decoder in decoders.items()},
+            tokens=tokens,
+            attention=attention,
+            embeddings=embeddings,
+        )
+
+    def weights(self) -> int:
+        """Number of trainable weights of one member."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad) // self.fleet

@@ -1,0 +1,128 @@
+"""The figures of the report in their places: each a list of SVGs with a caption, or a sentence on why it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from m3h.report import words
+from m3h.report.contents import Contents
+from m3h.report.figures import attention, clusters, coverage, forest, roc, scatter
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One figure: SVG drawn by this library (safe to put into the page as it is) and the words beneath."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class Plates:
+    """Figures of one kind, or in ``missing`` why there is none."""
+
+    title: str
+    plates: tuple[Plate, ...] = ()
+    missing: str = ""
+
+
+def _plates(title: str, drawings: Sequence[str], caption: str, missing: str) -> Plates:
+    """One caption, beneath the first of several sheets; the others say which part they are."""
+    if not drawings:
+        return Plates(title, missing=missing)
+    count = len(drawings)
+    parts = [f"Part {index} of {count}." if count > 1 else "" for index in range(1, count + 1)]
+    captions = [f"{parts[0]} {caption}".strip(), *parts[1:]]
+    # Markup: built by the drawing library, every name in it drawn as shapes or escaped by the serialiser
+    return Plates(title, tuple(Plate(Markup(text), words) for text, words in zip(drawings, captions, strict=True)))
+
+
+def sources(contents: Contents) -> Plates:
+    """Coverage bars."""
+    bars = coverage.bars(contents)
+    return _plates(
+        "What is at hand",
+        [coverage.draw(bars, "coverage")] if bars else [],
+        "Share of samples for which each source holds anything.",
+        "The run kept no counts of its sources, so their coverage is not drawn.",
+    )
+
+
+def scores(contents: Contents) -> list[Plates]:
+    """The forest plots, one entry per family of metrics."""
+    found: dict[str, list[forest.Panel]] = {}
+    for panel in forest.panels(contents):
+        found.setdefault(panel.title, []).append(panel)
+    plates = [
+        _plates(title, [forest.draw(panel, f"forest-{panel.family}-{panel.part}") for panel in panels], "", "")
+        for title, panels in found.items()
+    ]
+    return plates or [Plates("Scores", missing="No question could be scored, so there is nothing to draw.")]
+
+
+def attentions(contents: Contents) -> Plates:
+    """One matrix per joint task set."""
+    matrices = attention.matrices(contents)
+    plates = []
+    for index, matrix in enumerate(matrices):
+        count = len(matrix.tasks)
+        caption = (
+            f"{count} questions, preset {matrix.preset}. A row is a question, its columns are the questions whose "
+            f"representation it drew from; each row sums to 1. Equal shares would be {words.number(1 / count, 2)}; a "
+            f"question keeps {words.number(attention.own_share(matrix), 2)} for itself on average."
+        )
+        plates.append(Plate(Markup(attention.draw(matrix, f"attention-{index}")), caption))
+    missing = "No joint network of two or more questions left attention weights, so there is no matrix to draw."
+    return Plates("Which questions look at which", tuple(plates), "" if plates else missing)
+
+
+def closer_look(contents: Contents) -> list[Plates]:
+    """Small multiples, one entry per kind of question that the study has."""
+    kinds = {task["kind"] for task in contents.tasks}
+    missing = "The run kept no test predictions of these questions that could be drawn."
+    found = []
+    if "binary" in kinds:
+        curves = roc.binary(contents)
+        caption = (
+            "Sensitivity against the share of false alarms, at every threshold; the number is the area under the curve."
+        )
+        found.append(_plates("Yes-or-no questions", roc.draw_binary(curves, "roc"), caption, missing))
+    if "multiclass" in kinds:
+        curves = roc.multiclass(contents)
+        drawings = roc.draw_multiclass(curves, "classes") if curves else []
+        caption = "Each class against all others, largest first; the number is the area under the curve."
+        found.append(_plates("Questions of several classes", drawings, caption, missing))
+    if "regression" in kinds:
+        found.append(_regressions(contents, missing))
+    if "clustering" in kinds:
+        groups = clusters.panels(contents)
+        empty = sum(panel.empty for panel in groups)
+        note = f" {words.counted(empty, 'group')} held no row." if empty else ""
+        found.append(
+            _plates(
+                "Groupings",
+                clusters.draw(groups, "clusters"),
+                f"Rows in each group. The numbers of the groups have no meaning of their own.{note}",
+                "The run kept no sizes of the groups.",
+            )
+        )
+    return found
+
+
+def _regressions(contents: Contents, missing: str) -> Plates:
+    panels = scatter.panels(contents)
+    outside = sum(panel.outside for panel in panels)
+    note = (
+        f" {words.counted(outside, 'row')} beyond the axes {'is' if outside == 1 else 'are'} not drawn."
+        if outside
+        else ""
+    )
+    series = words.listed(sorted({words.series(panel.series).lower() for panel in panels}))
+    caption = (
+        f"Predicted against observed values of the {series} network; on the dashed line they agree. Many rows are "
+        f"drawn as hexagons: the darker, the more rows, on a logarithmic scale.{note}"
+    )
+    return _plates("Questions about a number", scatter.draw(panels, "scatter"), caption, missing)

@@ -1,0 +1,102 @@
+"""The report: one HTML file that needs nothing but itself, for the screen and for A4 paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from m3h.core.atomic import atomic_file
+from m3h.report import cohort, gallery, provenance, summary, tables, words
+from m3h.report.contents import Contents, read
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(run_folder: Path, out: Path | None = None) -> Path:
+    """Write the report of ``run_folder`` to ``out``, by default its report.html, and return that path.
+
+    Reads nothing but the run folder, and the same folder gives the same bytes. Parts whose files are absent are left
+    out with a sentence. Errors: FolderError where run.json or scores.csv is missing or unreadable, or ``out`` cannot
+    be written.
+    """
+    page = render(read(run_folder))
+    target = out if out is not None else run_folder / "report.html"
+    with atomic_file(target) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return target
+
+
+def render(contents: Contents) -> str:
+    """The page as text. Every name of the study is escaped; figures carry names as shapes."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = _breakable
+    template = environment.get_template("report.html")
+    return template.render(**_head(contents), **_parts(contents), style=_style())
+
+
+def _breakable(text: str) -> Markup:
+    """``text`` escaped, with a place after each underscore where a line may break."""
+    return Markup(escape(text).replace("_", Markup("_<wbr>")))
+
+
+def _style() -> str:
+    return (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+
+
+def _head(contents: Contents) -> dict[str, Any]:
+    study = contents.run.get("study") or {}
+    counted = contents.audit.get("samples") or {}
+    sources = contents.audit.get("sources") or []
+    tiles = [
+        (words.whole(counted.get("patients")), "patients"),
+        (words.whole(counted.get("rows")), "samples"),
+        (str(len(sources)) if sources else words.NOTHING, "sources"),
+        (str(len(contents.tasks)), "questions"),
+    ]
+    return {
+        "title": study.get("title") or study.get("name") or "Study",
+        "name": study.get("name") or "",
+        "notes": study.get("notes") or "",
+        "created": str(contents.run.get("created") or "")[:16].replace("T", " "),
+        "version": contents.run.get("m3h") or "",
+        "tiles": tiles,
+    }
+
+
+def _parts(contents: Contents) -> dict[str, Any]:
+    return {
+        "sentences": summary.sentences(contents),
+        "cautions": summary.cautions(contents),
+        "flow": cohort.flow(contents),
+        "source_rows": cohort.source_rows(contents),
+        "table_one": cohort.table_one(contents),
+        "questions": cohort.questions(contents),
+        "left_out": cohort.left_out(contents),
+        "sources": cohort.sources(contents),
+        "coverage": gallery.sources(contents),
+        "forests": gallery.scores(contents),
+        "scores": tables.scores(contents),
+        "further_scores": tables.further_scores(contents),
+        "differences": tables.differences(contents),
+        "multiplicity": summary.multiplicity(contents),
+        "alone": words.listed(contents.alone),
+        "attentions": gallery.attentions(contents),
+        "closer_look": gallery.closer_look(contents),
+        "settings": provenance.settings(contents),
+        "fields": provenance.fields(contents),
+        "task_sets": provenance.task_sets(contents),
+        "stages": provenance.stages(contents),
+        "versions": provenance.versions(contents),
+        "warnings": provenance.warnings(contents),
+        "alarms": [str(alarm["text"]) for alarm in contents.audit.get("alarms") or []],
+        "whole": words.whole,
+    }

@@ -1,0 +1,55 @@
+"""Patient groups: k-means on a network's latent space, and a fixed space in which groupings can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
+
+from m3h.core import seeds
+
+#: Dimensions of the fixed space: principal components of the scaled inputs of the training rows.
+FIXED_WIDTH = 50
+
+
+@dataclass(frozen=True)
+class FixedSpace:
+    """Principal components of the scaled inputs; the same for every network of a fold. mean (inputs,), components
+    (dimensions, inputs)."""
+
+    mean: NDArray[np.float32]
+    components: NDArray[np.float32]
+
+    @staticmethod
+    def fit(flat: NDArray[np.float32], seed: int) -> FixedSpace:
+        """Fit on the training rows' scaled inputs (row, inputs). One thread: the same bytes on every run."""
+        width = min(FIXED_WIDTH, flat.shape[1], len(flat))
+        with threadpool_limits(limits=1):
+            pca = PCA(width, svd_solver="randomized", random_state=seeds.small(seed, "fixed space")).fit(flat)
+        return FixedSpace(pca.mean_.astype(np.float32), pca.components_.astype(np.float32))
+
+    def place(self, flat: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Rows (row, inputs) in the fixed space (row, dimensions)."""
+        with threadpool_limits(limits=1):
+            return np.asarray((flat - self.mean) @ self.components.T, dtype=np.float64)
+
+
+def centres(latent: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.float32]:
+    """k-means centres (clusters, token width) of the training rows' latents; fewer if there are fewer rows."""
+    with threadpool_limits(limits=1):
+        fitted = KMeans(
+            n_clusters=min(clusters, len(np.unique(latent, axis=0))),
+            n_init=10,
+            random_state=seeds.small(seed, "k-means"),
+        ).fit(latent)
+    return np.asarray(fitted.cluster_centers_, dtype=np.float32)
+
+
+def assign(latent: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The nearest centre of each row (row,); the first of equally near ones."""
+    distance = np.square(latent.astype(np.float64)[:, None] - centre.astype(np.float64)[None]).sum(-1)
+    return np.asarray(distance.argmin(1), dtype=np.int64)

@@ -1,0 +1,149 @@
+"""What a fleet says of some rows: predictions per task, latents, and the mean attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from m3h.core.errors import TrainingError
+from m3h.dataset.dataset import Dataset, Rows
+from m3h.evaluation.scores import Prediction
+from m3h.network.network import Inputs, Network, Outputs, Slot
+from m3h.study.task import Kind
+from m3h.training.batches import Material, material
+from m3h.training.clusters import FixedSpace, assign
+
+if TYPE_CHECKING:
+    from m3h.training.trained import TrainedNetwork
+
+#: Rows of one forward pass; fixed, so that the same rows always give the same bytes.
+CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Outputs of a fleet on rows, in NumPy.
+
+    ``heads`` slot -> float64 (fleet, row, outputs) in the units of the loss times the output scale; ``latents`` and
+    ``errors`` of clustering slots: (fleet, row, token width) and mean squared reconstruction errors (fleet, row);
+    ``attention`` (fleet, task that asks, task that answers), the mean over the rows.
+    """
+
+    heads: dict[int, NDArray[np.float64]]
+    latents: dict[int, NDArray[np.float32]]
+    errors: dict[int, NDArray[np.float64]]
+    attention: NDArray[np.float64]
+
+
+@torch.no_grad()
+def run(network: Network, material: Material, rows: Rows, slots: Sequence[int] | None = None) -> Raw:
+    """The fleet's outputs on ``rows``, without dropout. ``slots``: of which tasks (default: all)."""
+    heads: dict[int, list[NDArray[np.float64]]] = {}
+    latents: dict[int, list[NDArray[np.float32]]] = {}
+    errors: dict[int, list[NDArray[np.float64]]] = {}
+    attention = np.zeros((network.fleet, len(network.shape.slots), len(network.shape.slots)))
+    scale = network.output_scale.double().cpu().numpy()
+    for inputs, outputs in _chunks(network, material, rows, slots):
+        for slot, y in outputs.heads.items():
+            heads.setdefault(slot, []).append(y.double().cpu().numpy() * scale[:, slot, None, None])
+        for slot, y in outputs.reconstructions.items():
+            latents.setdefault(slot, []).append(outputs.tokens[:, slot].cpu().numpy())
+            error = (y - torch.cat(inputs.values, 1)).square().mean(-1)
+            errors.setdefault(slot, []).append(error.double().cpu().numpy())
+        attention += outputs.attention.double().sum(1).cpu().numpy()
+    return Raw(
+        heads={slot: np.concatenate(parts, 1) for slot, parts in heads.items()},
+        latents={slot: np.concatenate(parts, 1) for slot, parts in latents.items()},
+        errors={slot: np.concatenate(parts, 1) for slot, parts in errors.items()},
+        attention=attention / max(len(rows), 1),
+    )
+
+
+def _chunks(
+    network: Network, material: Material, rows: Rows, slots: Sequence[int] | None
+) -> Iterator[tuple[Inputs, Outputs]]:
+    for begin in range(0, len(rows), CHUNK):
+        index = torch.from_numpy(rows[begin : begin + CHUNK]).to(material.present.device)
+        inputs = material.inputs(index)
+        yield inputs, network(inputs, None, slots)
+
+
+def probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sigmoid in float64, without overflow; keeps the order of the logits up to about 36."""
+    return np.where(logits >= 0, 1 / (1 + np.exp(-np.abs(logits))), 1 - 1 / (1 + np.exp(-np.abs(logits))))
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Softmax over the last axis in float64."""
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """What it takes to group rows: the centres of one member's latent space, the fixed space, and the rows' inputs."""
+
+    centres: NDArray[np.float32]
+    space: FixedSpace
+    flat: NDArray[np.float32]
+
+
+def prediction(kind: Kind, raw: Raw, member: int, slot: int, grouping: Grouping | None = None) -> Prediction:
+    """One member's prediction for one slot.
+
+    Binary: probability (row,); multiclass: probabilities (row, classes); regression: value in the task's unit (row,);
+    clustering: cluster number, latent, place in the fixed space and reconstruction error.
+    """
+    if grouping is not None:
+        latent = raw.latents[slot][member]
+        return Prediction(
+            clusters=assign(latent, grouping.centres),
+            latent=latent.astype(np.float64),
+            fixed=grouping.space.place(grouping.flat),
+            reconstruction=raw.errors[slot][member],
+        )
+    y = raw.heads[slot][member]
+    if kind == "multiclass":
+        return Prediction(values=softmax(y))
+    return Prediction(values=probability(y[:, 0]) if kind == "binary" else y[:, 0])
+
+
+def member(
+    raw: Raw, number: int, tasks: Sequence[str], slots: Sequence[Slot], groupings: Mapping[int, Grouping]
+) -> dict[str, Prediction]:
+    """All predictions of one member, by task."""
+    return {
+        name: prediction(slots[slot].kind, raw, number, slot, groupings.get(slot)) for slot, name in enumerate(tasks)
+    }
+
+
+def apply(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> tuple[dict[str, Prediction], NDArray[np.float64]]:
+    """What a trained network says of ``rows`` of a dataset whose sources have the columns it was trained on.
+
+    Gives predictions per task, and the mean attention (task that asks, task that answers). Errors: TrainingError if a
+    source or its columns are not those of the training.
+    """
+    data = material(dataset, trained.trial.sources, rows, rows, scaler=trained.scaler)
+    if data.modalities != trained.shape.modalities:
+        raise TrainingError(
+            "the columns are not those the network was trained on",
+            where=dataset.name,
+            got=", ".join(f"{name} {width}" for name, width in data.modalities),
+            expected=", ".join(f"{name} {width}" for name, width in trained.shape.modalities),
+            next_step="encode the new tables with the encoders saved beside the network",
+        )
+    raw = run(trained.network(), data, rows)
+    flat = data.flat(rows) if trained.centres else None
+    groupings: dict[int, Grouping] = {}
+    if trained.space is not None:
+        flat = data.flat(rows)
+        tasks = enumerate(trained.trial.tasks)
+        groupings = {
+            n: Grouping(trained.centres[name], trained.space, flat) for n, name in tasks if name in trained.centres
+        }
+    return member(raw, 0, trained.trial.tasks, trained.shape.slots, groupings), raw.attention[0]

@@ -1,0 +1,46 @@
+"""What a training leaves: one network with all it takes to use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from m3h.dataset.dataset import Rows
+from m3h.dataset.scale import Scaler
+from m3h.evaluation.scores import Prediction
+from m3h.network.network import Network, Shape
+from m3h.training.clusters import FixedSpace
+from m3h.training.trial import Trial
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """One trial, done.
+
+    ``state`` are the weights as a fleet of one; ``scaler`` was fitted on the rows trained on; ``centres`` of each
+    clustering task (clusters, token width). ``predictions`` per task and ``attention`` (task that asks, task that
+    answers) are those of the rows the trial is scored on, ``evaluated``. ``failed`` says why the training did not end
+    well ("" if it did; a failed network has no predictions). ``seconds`` is the member's share of its fleet's time.
+    """
+
+    trial: Trial
+    shape: Shape
+    state: dict[str, Tensor]
+    scaler: Scaler
+    space: FixedSpace | None = None
+    centres: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    evaluated: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
+    predictions: dict[str, Prediction] = field(default_factory=dict)
+    attention: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    seconds: float = 0.0
+    failed: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def network(self) -> Network:
+        """The network, a fleet of one, without gradients."""
+        network = Network(self.shape, 1)
+        network.load_state_dict(self.state)
+        return network.requires_grad_(False)

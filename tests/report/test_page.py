@@ -1,0 +1,166 @@
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from m3h.core.errors import FolderError
+from m3h.report.page import write_report
+
+Run = Callable[..., Path]
+
+HOSTILE = "<script>alert('1')</script> & \"$x_{2}$\" 日本"
+
+
+class Outline(HTMLParser):
+    """Tags with their attributes, and the text outside style sheets."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+
+def page_of(folder: Path) -> str:
+    return write_report(folder).read_text(encoding="utf-8")
+
+
+def resources(page: str) -> list[str]:
+    """Everything that a browser would fetch or follow."""
+    outline = Outline(page)
+    names = ("src", "href", "srcset", "data", "action", "poster", "xlink:href")
+    found = [value or "" for _, attrs in outline.tags for name, value in attrs.items() if name in names]
+    return found + re.findall(r"url\(([^)]*)\)", page) + re.findall(r"@import\s+(\S+)", page)
+
+
+@pytest.mark.parametrize(("count", "departments"), [(1, False), (5, True), (20, False), (44, True)])
+def test_any_number_of_tasks_renders(run: Run, count: int, departments: bool) -> None:
+    folder = run(count, departments=departments)
+    page = page_of(folder)
+    names = pl.read_csv(folder / "scores.csv").get_column("task").unique().to_list()
+    assert len(names) == count
+    text = Outline(page).text
+    assert all(name in text for name in names)
+    assert len(page.encode()) < 2_000_000
+    assert not list(folder.glob(".report*"))
+
+
+def test_page_fetches_nothing(run: Run) -> None:
+    page = page_of(run(5))
+    found = resources(page)
+    assert found
+    assert all(address.startswith("#") for address in found)
+    assert not re.search(r"https?://", page)
+    tags = {tag for tag, _ in Outline(page).tags}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "img"}
+
+
+def test_inner_links_have_a_target_and_identifiers_are_unique(run: Run) -> None:
+    page = page_of(run(["death", "coma", "sofa"]))
+    identifiers = [attrs["id"] for _, attrs in Outline(page).tags if "id" in attrs]
+    assert len(identifiers) == len(set(identifiers))
+    assert {address[1:] for address in resources(page)} <= set(identifiers)
+
+
+def test_hostile_names_are_escaped(run: Run) -> None:
+    folder = run([HOSTILE, "length_of_stay", "icu_type"], title=HOSTILE)
+    kept = json.loads((folder / "run.json").read_text())
+    kept["audit"]["tasks"][0]["department"] = HOSTILE
+    kept["audit"]["sources"][0]["name"] = HOSTILE
+    kept["audit"]["alarms"][0]["text"] = HOSTILE
+    kept["left_out"][0] = {"task": HOSTILE, "reason": HOSTILE}
+    kept["warnings"] = [HOSTILE]
+    (folder / "run.json").write_text(json.dumps(kept))
+    page = page_of(folder)
+    assert "<script" not in page
+    assert "<!--" not in page
+    assert Outline(page).text.count(HOSTILE) >= 8
+
+
+def test_no_identity_reaches_the_page(run: Run) -> None:
+    page = page_of(run(["death", "sofa"]))
+    assert "secret-" not in page
+    assert "sample-" not in page
+
+
+@pytest.mark.parametrize("absent", ["differences.csv", "attention.csv", "predictions.parquet"])
+def test_missing_files_are_said_to_be_missing(run: Run, absent: str) -> None:
+    folder = run(2)
+    (folder / absent).unlink()
+    text = Outline(page_of(folder)).text
+    sentence = {
+        "differences.csv": "The run compared no networks",
+        "attention.csv": "left attention weights",
+        "predictions.parquet": "kept no test predictions",
+    }[absent]
+    assert sentence in text
+
+
+def test_run_without_baselines(run: Run) -> None:
+    text = Outline(page_of(run(2, series=("single", "joint")))).text
+    assert "No baseline was trained" in text
+    assert "LightGBM" not in text
+
+
+def test_run_with_single_networks_only(run: Run) -> None:
+    text = Outline(page_of(run(2, series=("single",)))).text
+    assert "No joint network was trained" in text
+
+
+def test_run_whose_tasks_are_all_left_out(run: Run) -> None:
+    folder = run(3)
+    frame = pl.read_csv(folder / "scores.csv")
+    blank = pl.lit(None, dtype=pl.Float64)
+    frame.with_columns(value=blank, low=blank, high=blank, sd_paper=blank).write_csv(folder / "scores.csv")
+    assert "No question could be scored" in Outline(page_of(folder)).text
+
+
+def test_run_with_the_least_there_can_be(run: Run) -> None:
+    folder = run(5)
+    for name in ("differences.csv", "attention.csv", "predictions.parquet"):
+        (folder / name).unlink()
+    (folder / "run.json").write_text("{}")
+    text = Outline(page_of(folder)).text
+    assert "The run kept no counts of samples" in text
+    assert "The run kept no sizes of the groups" in text
+
+
+def test_same_folder_gives_the_same_bytes(run: Run) -> None:
+    folder = run(["death", "sofa", "icu_type"])
+    first = page_of(folder)
+    frame = pl.read_parquet(folder / "predictions.parquet")
+    frame.sample(fraction=1.0, shuffle=True, seed=3).write_parquet(folder / "predictions.parquet")
+    assert page_of(folder) == first
+
+
+def test_out_names_the_file(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere" / "page.html"
+    folder = run(1)
+    assert write_report(folder, target) == target
+    assert target.read_text().startswith("<!doctype html>")
+    assert not (folder / "report.html").exists()
+
+
+def test_folder_that_is_no_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match=r"run\.json cannot be read") as caught:
+        write_report(tmp_path)
+    assert "--out" in str(caught.value)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,119 @@
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from m3h.report.contents import Contents, read
+from m3h.report.summary import cautions, comparisons, multiplicity, sentences
+
+Run = Callable[..., Path]
+
+
+def with_differences(contents: Contents, rows: Sequence[tuple[str, str, str, float, float]]) -> Contents:
+    """Rows of (task, metric, role_b, low, high)."""
+    frame = pl.DataFrame(
+        [
+            {
+                "task": task,
+                "metric": metric,
+                "role_a": "joint",
+                "preset_a": "paper",
+                "role_b": role,
+                "preset_b": "lightgbm" if role == "baseline" else "paper",
+                "difference": (low + high) / 2,
+                "relative": 1.0,
+                "low": low,
+                "high": high,
+            }
+            for task, metric, role, low, high in rows
+        ],
+        schema=contents.differences.schema,
+    )
+    return dataclasses.replace(contents, differences=frame)
+
+
+@pytest.fixture
+def contents(run: Run) -> Contents:
+    return with_differences(
+        read(run(["death", "coma", "fever", "length_of_stay"], series=("single", "joint", "lightgbm"))),
+        [
+            ("death", "auroc", "single", 0.01, 0.03),
+            ("coma", "auroc", "single", -0.03, -0.01),
+            ("fever", "auroc", "single", -0.01, 0.01),
+            ("length_of_stay", "r2", "single", 0.05, 0.07),
+            ("death", "brier", "single", 0.01, 0.03),
+            ("death", "auroc", "baseline", -0.04, -0.02),
+        ],
+    )
+
+
+def test_comparisons_count_headline_metrics_only(contents: Contents) -> None:
+    single, boosted = comparisons(contents)
+    assert (single.opponent, len(single.ahead), len(single.behind), single.open) == ("single", 2, 1, 1)
+    assert (boosted.opponent, len(boosted.ahead), len(boosted.behind), boosted.open) == ("lightgbm", 0, 1, 0)
+    assert single.ahead[0] == "death +0.020 [+0.010 to +0.030]"
+
+
+def test_summary_says_where_joint_is_ahead_and_behind(contents: Contents) -> None:
+    text = " ".join(sentences(contents))
+    assert (
+        "joint learning is ahead in 2 (death +0.020 [+0.010 to +0.030] and length_of_stay +0.060 [+0.050 to +0.070]) "
+        "and behind in 1 (coma −0.020 [−0.030 to −0.010]) of 4 questions; 1 stay open." in text
+    )
+
+
+def test_multiplicity_counts_what_chance_would_mark(contents: Contents) -> None:
+    text = multiplicity(contents)
+    assert "Differences with an interval: 5." in text
+    assert "1 in 20" in text
+    assert "about 0.2," in text or "about 0.3," in text
+
+
+def test_no_comparison_no_word_on_multiplicity(contents: Contents) -> None:
+    assert multiplicity(with_differences(contents, [])) == ""
+
+
+def test_task_alone_is_not_compared_with_itself(run: Run) -> None:
+    contents = with_differences(read(run(1)), [("death", "auroc", "single", 0.0, 0.0)])
+    assert comparisons(contents) == []
+    assert any("same network" in text for text in sentences(contents))
+
+
+def test_better_than_chance_is_the_whole_interval(run: Run) -> None:
+    contents = read(run(["death", "coma"], series=("joint",)))
+    low = pl.when(pl.col("task") == "death").then(0.51).otherwise(0.5)
+    value = pl.when(pl.col("task") == "death").then(0.7).otherwise(0.6)
+    contents = dataclasses.replace(contents, scores=contents.scores.with_columns(low=low, value=value))
+    text = " ".join(sentences(contents))
+    assert "Of 2 yes-or-no or multiple-choice questions, 1 is answered better than by chance" in text
+    assert "best is death with 0.70, weakest coma with 0.60" in text
+
+
+def test_numbers_no_better_than_the_mean_are_counted(run: Run) -> None:
+    contents = read(run(["length_of_stay", "sofa"], series=("joint",)))
+    value = pl.when(pl.col("task") == "sofa").then(-0.2).otherwise(0.3)
+    text = " ".join(sentences(dataclasses.replace(contents, scores=contents.scores.with_columns(value=value))))
+    assert "length_of_stay 0.30 and sofa −0.20" in text
+    assert "at or below 0 (1)" in text
+
+
+def test_cautions_name_what_the_run_holds(run: Run) -> None:
+    contents = read(run(2, rows=60, series=("single", "joint")))
+    text = " ".join(cautions(contents))
+    for part in (
+        "1 question could not be trained or scored: trauma",
+        "1 alarm",
+        "Fewer than 30 test samples are a yes for death",
+        "No baseline",
+        "One split",
+    ):
+        assert part in text
+    assert "did not end well" not in text
+
+
+def test_nothing_to_be_careful_about_is_not_invented(run: Run) -> None:
+    contents = read(run(2, rows=600))
+    calm = {**contents.run, "left_out": [], "audit": {**contents.audit, "alarms": []}}
+    assert len(cautions(dataclasses.replace(contents, run=calm))) == 1
