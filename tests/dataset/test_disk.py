@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import resource
-import warnings
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,23 +82,30 @@ def test_a_file_in_the_way_is_named(by_hand: Make, tmp_path: Path) -> None:
     assert (tmp_path / "d").read_text() == "mine"
 
 
-@pytest.mark.parametrize("limit", [200, 3000])
-def test_a_full_disk_leaves_nothing(by_hand: Make, tmp_path: Path, limit: int) -> None:
-    """In a process of its own, which may write no file longer than ``limit`` bytes: none at all, or not all three."""
-    process = multiprocessing.get_context("fork").Process(target=_save_under, args=(by_hand(), tmp_path / "d", limit))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
-    process.join(60)
-    assert process.exitcode == 0
-    assert list(tmp_path.iterdir()) == []
+SAVE_UNDER_LIMIT = """
+import resource, sys
+from pathlib import Path
+from m3h.core.errors import FolderError
+from m3h.dataset.disk import load, save
+dataset = load(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+try:
+    save(dataset, Path(sys.argv[2]))
+except FolderError as error:
+    print(error)
+"""
 
 
-def _save_under(dataset: Dataset, folder: Path, limit: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    with pytest.raises(FolderError, match="cannot be written") as raised:
-        save(dataset, folder)
-    assert "nothing half-written was left" in str(raised.value)
+@pytest.mark.parametrize("name", [ARRAYS, SAMPLES, FACTS])
+def test_a_full_disk_leaves_nothing(by_hand: Make, tmp_path: Path, name: str) -> None:
+    """A process that may write no file as long as this one."""
+    save(by_hand(), tmp_path / "whole")
+    limit = (tmp_path / "whole" / name).stat().st_size - 1
+    arguments = [sys.executable, "-c", SAVE_UNDER_LIMIT, str(tmp_path / "whole"), str(tmp_path / "d"), str(limit)]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=60)
+    assert "cannot be written" in done.stdout
+    assert "nothing half-written was left" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_no_folder_is_named(tmp_path: Path) -> None:

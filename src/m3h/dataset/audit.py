@@ -185,8 +185,8 @@ def _source_alarms(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "constant column", f"{text}: {_listed(source['constant_columns'])}"
     if source["identical_columns"]:
         groups = [" = ".join(group[:_SHOWN]) for group in source["identical_columns"]]
-        number = f"{len(groups):,} groups of columns are" if len(groups) > 1 else "a group of columns is"
-        yield "identical columns", f"{number} identical among the training rows: {_listed(groups, '; ')}"
+        these = f"{len(groups):,} groups of columns are" if len(groups) > 1 else "a group of columns is"
+        yield "identical columns", f"{these} identical among the training rows: {_listed(groups, '; ')}"
 
 
 def _task_alarms(dataset: Dataset, labels: Labels) -> Iterator[tuple[str, str]]:

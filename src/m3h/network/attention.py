@@ -7,6 +7,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from m3h.network.layers import uniform
 from m3h.study.presets import Preset
@@ -47,12 +48,13 @@ class CrossTaskAttention(nn.Module):
         values = torch.bmm(x.reshape(fleet, slots * batch, width), self.value).view(fleet, slots, batch, width)
         if slots == 1:  # the softmax of one entry is 1
             return values, x.new_ones(fleet, batch, 1, 1)
-        # (token W_Q) (x W_K)^T, with W_K moved to the side that has no batch axis. One product per answering task: as
-        # a single skinny product its bytes would depend on the number of threads
-        asking = torch.bmm(torch.bmm(self.token, self.query), self.key.transpose(1, 2))
-        asking = asking.transpose(1, 2)[:, None].expand(fleet, slots, width, slots)
-        match = torch.matmul(x, asking).permute(0, 2, 3, 1)  # (fleet, batch, asks, answers)
-        weights = torch.softmax(self.identity(slots, x) + self.preset.alpha * self.scaled(match), dim=-1)
+        # (token W_Q) (x W_K)^T, with W_K moved to the side that has no batch axis
+        # and filled up with queries of zeros: a product of very few rows rounds by the number of threads
+        asking = functional.pad(self.token, (0, 0, 0, -slots % 16))
+        asking = torch.bmm(torch.bmm(asking, self.query), self.key.transpose(1, 2))[:, :slots]
+        match = torch.bmm(x.reshape(fleet, slots * batch, width), asking.transpose(1, 2))
+        match = match.view(fleet, slots, batch, slots).permute(0, 2, 3, 1)
+        weights = softmax(self.identity(slots, x) + self.preset.alpha * self.scaled(match))  # asks, answers
         mixed = torch.matmul(weights, values.transpose(1, 2))  # (fleet, batch, slots, width)
         return mixed.transpose(1, 2), weights
 
@@ -71,3 +73,9 @@ class CrossTaskAttention(nn.Module):
             top = match.amax(axes, keepdim=True)
             top = torch.where(top.abs() < 1e-6, torch.full_like(top, 1e-6), top)
         return match / (top.detach() if self.preset.detach_maximum else top)
+
+
+def softmax(scores: Float[Tensor, "*batch answers"]) -> Float[Tensor, "*batch answers"]:
+    """Softmax over the last axis in plain steps: the library's own gradient rounds by the number of threads."""
+    raised = torch.exp(scores - scores.detach().amax(-1, keepdim=True))
+    return raised / raised.sum(-1, keepdim=True)

@@ -39,9 +39,18 @@ class Heads(nn.Module):
             x = tokens[:, same]  # (fleet, n, batch, inputs)
             weight = torch.stack([self.head(slot).weight for slot in same], 1)
             bias = torch.stack([b for slot in same if (b := self.head(slot).bias) is not None], 1)
-            y = torch.einsum("knbf,knwf->knbw", x, weight) + bias[:, :, None]
+            y = products(x, weight) + bias[:, :, None]
             outputs |= {slot: y[:, i] for i, slot in enumerate(same)}
         return outputs
+
+
+def products(
+    x: Float[Tensor, "fleet n batch inputs"], weight: Float[Tensor, "fleet n outputs inputs"]
+) -> Float[Tensor, "fleet n batch outputs"]:
+    """Each head's product. For one output as a plain sum: a product with one column rounds by the size of the fleet."""
+    if weight.shape[2] == 1:
+        return (x * weight).sum(-1, keepdim=True)
+    return torch.matmul(x, weight.transpose(2, 3))
 
 
 class Decoder(nn.Module):
