@@ -1,0 +1,107 @@
+"""m3h check: what is in a study, before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from m3h.cli import options as o
+
+
+def check(
+    study: o.StudyFile,
+    tasks: o.Tasks = "",
+    strict: o.Strict = False,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+) -> None:
+    """What is in a study: samples, sources, coverage, prevalence, and signs of leaks. Changes nothing."""
+    from m3h.cli.screen import Waiting, console, print_json
+    from m3h.dataset.audit import audit
+    from m3h.dataset.build import build
+    from m3h.study.spec import Study
+
+    with Waiting(quiet=as_json) as say:
+        say("reading the study", None)
+        data = build(
+            Study.read(study),
+            cache=None if no_cache else cache or "default",
+            strict=strict,
+            tasks=o.names(tasks) or None,
+            progress=lambda text: say(text, None),
+        )
+        say("auditing", None)
+        found = audit(data)
+    if as_json:
+        print_json({key: found[key] for key in ("tasks", "sources", "samples")} | {"audit": found})
+        return
+    screen = console()
+    for table in tables(found):
+        screen.print(table)
+    for alarm in found["alarms"]:
+        screen.print(f"note ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
+    if not found["alarms"]:
+        screen.print("nothing suspicious was found")
+
+
+def tables(found: dict[str, Any]) -> list[Any]:
+    """The audit as tables for the terminal."""
+    from m3h.cli.screen import plain_table
+
+    samples = found["samples"]
+    sides = [(side, samples[f"{side}_rows"], samples[f"{side}_patients"]) for side in ("train", "test")]
+    kept = ("rows", "used", "missing_time", "later")
+    sources = [
+        (
+            *(s["name"], s["modality"], s["encoder"], s["width"], s["coverage_train"], s["coverage_test"]),
+            *(s["counts"].get(key, 0) for key in kept),
+            s["unreadable"],
+        )
+        for s in found["sources"]
+    ]
+    columns = (
+        "source",
+        "modality",
+        "encoder",
+        "columns",
+        "train",
+        "test",
+        "rows",
+        "used",
+        "no time",
+        "later",
+        "broken",
+    )
+    asked = [
+        (
+            t["name"],
+            t["kind"],
+            t["department"],
+            t["train"]["labelled"],
+            t["test"]["labelled"],
+            typical(t),
+            t["unusable"],
+        )
+        for t in found["tasks"]
+    ]
+    return [
+        plain_table(f"Samples, split {samples['split']}", ("side", "rows", "patients"), sides),
+        plain_table("Sources: share of samples that have them, rows read and left out", columns, sources),
+        plain_table(
+            "Tasks", ("task", "kind", "department", "train", "test", "prevalence or mean", "cannot be used"), asked
+        ),
+    ]
+
+
+def typical(task: dict[str, Any]) -> str:
+    """Prevalence, mean or number of classes, of the training and the test part."""
+
+    def one(side: dict[str, Any]) -> str:
+        if side.get("prevalence") is not None:
+            return f"{side['prevalence']:.1%}"
+        if side.get("mean") is not None:
+            return f"{side['mean']:.3g}"
+        return f"{len(side['shares'])} classes" if side.get("shares") else ""
+
+    both = [one(task[side]) for side in ("train", "test")]
+    return both[0] if both[0] == both[1] else " / ".join(both)

@@ -1,0 +1,49 @@
+"""The command `m3h`. Exit status: 0 done, 2 something the user can mend, 1 a mistake of this program."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from m3h import __version__
+from m3h.cli.check import check
+from m3h.cli.predict import predict
+from m3h.cli.run import demo, report, run, train
+from m3h.core.errors import M3HError
+
+app = typer.Typer(
+    name="m3h",
+    help="Multimodal multitask machine learning for hospitals: many inputs, many questions, one honest report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (demo, check, run, train, predict, report):
+    app.command(command.__name__)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Shown by --help is the text given to the app."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and end with its exit status. A mistake the user can mend is printed without a traceback."""
+    try:
+        app(args=arguments)
+    except M3HError as error:
+        print(f"m3h: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("m3h: stopped", file=sys.stderr)
+        sys.exit(130)

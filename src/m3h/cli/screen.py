@@ -1,0 +1,106 @@
+"""What a person sees while waiting, and the tables at the end. Progress goes to standard error, results to output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Wide enough for a table when the output is a file.
+WIDTH = 120
+
+
+def console() -> Console:
+    """Standard output; plain and wide when it is not a terminal."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=WIDTH)
+
+
+class Waiting:
+    """A progress bar with the time left for steps whose share is known, a spinner for the others."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=quiet,
+        )
+        self.step: TaskID | None = None
+        self.text = ""
+
+    def __enter__(self) -> Waiting:
+        self.progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.__exit__(kind, error, trace)
+
+    def __call__(self, text: str, share: float | None) -> None:
+        """Show that ``text`` is going on, and how far it is."""
+        if self.step is None or text != self.text:
+            if self.step is not None:
+                self.progress.remove_task(self.step)
+            self.text, self.step = text, self.progress.add_task(text, total=None if share is None else 1.0)
+        if share is not None:
+            self.progress.update(self.step, total=1.0, completed=share)
+
+
+def print_json(content: Any) -> None:
+    """A machine-readable result on standard output."""
+    print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def score_table(scores: pl.DataFrame) -> Table:
+    """Headline scores with 95 % intervals, a row per task and a column per model."""
+    import polars as pl
+
+    from m3h.study.task import HEADLINE
+
+    table = Table(title="Headline scores on the test rows (95 % interval by patient)", title_justify="left")
+    table.add_column("task")
+    table.add_column("metric")
+    headline = scores.filter(pl.col("metric") == pl.col("kind").replace_strict(HEADLINE, default=""))
+    models = headline.filter(pl.col("role").is_not_null()).select("role", "preset").unique(maintain_order=True).rows()
+    for role, preset in models:
+        table.add_column(preset if role == "baseline" else role, justify="right")
+    for (task, metric), rows in headline.group_by("task", "metric", maintain_order=True):
+        cells = []
+        for role, preset in models:
+            own = rows.filter((pl.col("role") == role) & (pl.col("preset") == preset))
+            cells.append(_cell(own.row(0, named=True)) if len(own) else "")
+        table.add_row(str(task), str(metric), *cells)
+    return table
+
+
+def _cell(row: dict[str, Any]) -> str:
+    if row["value"] is None:
+        return "-"
+    if row["low"] is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} ({row['low']:.3f}, {row['high']:.3f})"
+
+
+def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A table with a title; numbers to the right."""
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[number], (int, float)) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row))
+    return table

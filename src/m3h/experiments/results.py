@@ -1,0 +1,71 @@
+"""The run folder: written whole or not at all, and read again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from safetensors import SafetensorError
+
+from m3h.core.atomic import atomic_folder
+from m3h.core.errors import FolderError
+
+
+def check_place(folder: Path) -> None:
+    """Refuse, before any work is done, a place where no run folder can be made.
+
+    A folder that an earlier run left is replaced; any other file or folder with something in it is not touched.
+    Errors: FolderError.
+    """
+    if folder.is_file():
+        raise FolderError(
+            "a file stands where the run folder should be", where=str(folder), next_step="choose another --out"
+        )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").is_file():
+        raise FolderError(
+            "this folder has something in it that no run left",
+            where=str(folder),
+            expected="a new folder, or one of an earlier run, which is replaced",
+            next_step="choose another --out",
+        )
+    above = next(place for place in [folder.parent, *folder.parent.parents] if place.exists())
+    if not above.is_dir():
+        raise FolderError("a file stands where a folder should be", where=str(above), next_step="choose another --out")
+
+
+@contextlib.contextmanager
+def run_folder(folder: Path) -> Iterator[Path]:
+    """A new run folder that takes its name only when the block ends well; an earlier run's is replaced by it.
+
+    Errors: FolderError where it cannot be written (disk full, no permission); nothing half-written stays.
+    """
+    check_place(folder)
+    with atomic_folder(folder, replace=True) as place:
+        try:
+            yield place
+        except (SafetensorError, pl.exceptions.PolarsError) as error:
+            raise FolderError(
+                f"cannot be written: {error}",
+                where=str(folder),
+                next_step="free space there, or choose another --out; nothing half-written was left",
+            ) from error
+
+
+def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
+    """Write each table under its name, as CSV or Parquet by its ending."""
+    writers: dict[str, Callable[[pl.DataFrame, Path], None]] = {
+        ".csv": lambda table, path: table.write_csv(path),
+        ".parquet": lambda table, path: table.write_parquet(path, compression="zstd"),
+    }
+    for name, table in tables.items():
+        writers[Path(name).suffix](table, folder / name)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON that a person can read."""
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
