@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from m3h.api.model import M3H as M3H
     from m3h import dataset as dataset
+    from m3h.api.model import M3H as M3H
     from m3h.core.errors import M3HError as M3HError
     from m3h.dataset.dataset import Dataset as Dataset
     from m3h.study.spec import Study as Study

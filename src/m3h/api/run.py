@@ -18,7 +18,7 @@ import polars as pl
 import torch
 
 from m3h import __version__
-from m3h.api.model import M3H
+from m3h.api.model import M3H, check_device, task_sets
 from m3h.core.errors import SettingError, TrainingError, nearest
 from m3h.core.fingerprint import canonical
 from m3h.dataset.audit import audit
@@ -107,14 +107,6 @@ def overridden(study: Study, options: Options) -> Study:
     return study.model_copy(update=changes)
 
 
-def joint_sets(dataset: Dataset, tasks: Sequence[str]) -> list[tuple[str, ...]]:
-    """One task set per distinct list of excluded sources, in the order of the study file."""
-    sets: dict[frozenset[str], list[str]] = {}
-    for name in tasks:
-        sets.setdefault(frozenset(dataset.labels[name].task.exclude_sources), []).append(name)
-    return [tuple(names) for names in sets.values()]
-
-
 def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     """Encode, train, evaluate and report; leaves the run folder ``out``, whole or not at all.
 
@@ -137,7 +129,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     counted = audit(data)
     watch.stage("audit")
     names = data.task_set(options.tasks) if options.tasks else data.usable()
-    sets = joint_sets(data, names)
+    sets = task_sets(data, names)
     plan = [*([(name,) for name in names] if options.singles else []), *sets]
     trials, settings = crossval.final_trials(
         data,
@@ -170,24 +162,14 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     say("writing", None)
     with results.run_folder(out) as folder:
         results.write_tables(folder, tables)
-        M3H.from_networks(joint, data).save(folder / "model")
+        if joint:
+            M3H.from_networks(joint, data).save(folder / "model")
         results.write_json(folder / "run.json", facts)
         if options.report:
             write_report(folder)
             watch.stage("report")
             results.write_json(folder / "run.json", facts)
     return Finished(out, scores, differences, facts)
-
-
-def check_device(device: Device) -> None:
-    """Errors: SettingError if the device is not on this machine; nothing falls back to another."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there[device]:
-        raise SettingError(
-            f'device "{device}" is not on this machine',
-            expected=", ".join(name for name, found in there.items() if found),
-            next_step="leave --device out, or install a torch built for it",
-        )
 
 
 def _train(data: Dataset, trials: Sequence[Trial], options: Options, say: Say) -> list[TrainedNetwork]:

@@ -68,4 +68,3 @@ def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON that a person can read."""
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-

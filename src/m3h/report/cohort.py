@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +76,9 @@ def table_one(contents: Contents) -> Table | None:
             name = str(level["level"]) if level["level"] not in ("", None) else "not recorded"
             sides = [Cell(_share(level[side], totals.get(f"{side}_rows"))) for side in _SIDES]
             rows.append((f"{subgroup['name']}: samples (share)", (Cell(name), *sides)))
-    for column in contents.audit.get("table_one") or []:
-        unit = f", {column['unit']}" if column.get("unit") else ""
-        sides = [_summary(column[side]) for side in _SIDES]
-        rows.append((f"{column['source']}: mean (SD), median [quartiles]", (Cell(f"{column['column']}{unit}"), *sides)))
+    for columns in _by_text(contents.audit.get("table_one") or []):
+        for name, sides in _levels(columns) if "=" in columns[0]["column"] else [_number(columns[0])]:
+            rows.append((f"{columns[0]['source']}: mean (SD), median [quartiles], or share", (Cell(name), *sides)))
     if not rows:
         return None
     heads = [
@@ -89,6 +88,34 @@ def table_one(contents: Contents) -> Table | None:
 
 
 _TITLES = ("Training", "Test")
+#: Values of a text column that fewer than this share of the training rows have are counted together.
+RARE = 0.02
+
+
+def _by_text(columns: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Number columns alone, the "column=value" columns of one text column together."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for column in columns:
+        groups.setdefault((column["source"], str(column["column"]).split("=", 1)[0]), []).append(column)
+    return list(groups.values())
+
+
+def _number(column: Mapping[str, Any]) -> tuple[str, list[Cell]]:
+    unit = f", {column['unit']}" if column.get("unit") else ""
+    return f"{column['column']}{unit}", [_summary(column[side]) for side in _SIDES]
+
+
+def _levels(columns: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Cell]]]:
+    """Shares of a text column's values among the samples that have one; the rare ones together."""
+    shares = [{side: float(column[side].get("mean") or 0.0) for side in _SIDES} for column in columns]
+    names = [str(column["column"]).replace("=", ": ", 1) for column in columns]
+    often = [(name, share) for name, share in zip(names, shares, strict=True) if share["train"] >= RARE]
+    rare = [share for share in shares if share["train"] < RARE and any(share.values())]
+    if rare:
+        text = names[0].split(": ", 1)[0]
+        together = {side: sum(share[side] for share in rare) for side in _SIDES}
+        often.append((f"{text}: {len(rare)} rarer values", together))
+    return [(name, [Cell(words.percent(share[side])) for side in _SIDES]) for name, share in often]
 
 
 def _share(count: int, total: int | None) -> str:

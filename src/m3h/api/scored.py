@@ -1,0 +1,75 @@
+"""Predictions and scores as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from m3h.dataset.dataset import Dataset, Rows
+from m3h.evaluation.intervals import patient_draws
+from m3h.evaluation.scores import Prediction, score
+from m3h.study.task import Task
+
+PREDICTED = {
+    "sample": pl.String,
+    "patient": pl.String,
+    "task": pl.String,
+    "class": pl.String,
+    "prediction": pl.Float64,
+}
+SCORED = {
+    "task": pl.String,
+    "kind": pl.String,
+    "metric": pl.String,
+    "n": pl.Int64,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+}
+
+
+def predicted(
+    dataset: Dataset,
+    rows: Rows,
+    tasks: Sequence[Task],
+    classes: Mapping[str, tuple[str, ...]],
+    predictions: Mapping[str, Prediction],
+) -> pl.DataFrame:
+    """Predictions of ``rows`` as a table: task by task, in it sample by sample, in it class by class (PREDICTED)."""
+    ids, patients = dataset.ids[rows].tolist(), dataset.patients[rows].tolist()
+    parts = [pl.DataFrame(schema=PREDICTED)]
+    for task in tasks:
+        names = classes[task.name] if task.kind == "multiclass" else ("",)
+        values = _values(predictions[task.name])
+        columns = {
+            "sample": [one for one in ids for _ in names],
+            "patient": [one for one in patients for _ in names],
+            "task": [task.name] * values.size,
+            "class": list(names) * len(ids),
+            "prediction": values.reshape(-1),
+        }
+        parts.append(pl.DataFrame(columns, schema=PREDICTED))
+    return pl.concat(parts)
+
+
+def _values(prediction: Prediction) -> NDArray[np.float64]:
+    """One number a row, or one a row and class; of a clustering the cluster's number."""
+    if prediction.clusters is not None:
+        return prediction.clusters.astype(np.float64)
+    assert prediction.values is not None
+    return np.asarray(prediction.values, dtype=np.float64)
+
+
+def scored(dataset: Dataset, rows: Rows, tasks: Sequence[Task], predictions: Mapping[str, Prediction]) -> pl.DataFrame:
+    """Every metric of every task on ``rows`` with its 95 % interval by patient (SCORED); NaN where there is nothing
+    to say."""
+    draws = patient_draws(dataset.patients[rows], dataset.seed)
+    lines = []
+    for task in tasks:
+        truth = dataset.labels[task.name].values[rows]
+        for one in score(task.kind, truth, predictions[task.name], draws=draws, seed=dataset.seed):
+            lines.append((task.name, task.kind, one.metric, one.n, one.value, one.low, one.high))
+    return pl.DataFrame(lines, schema=SCORED, orient="row")
