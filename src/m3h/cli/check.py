@@ -53,7 +53,8 @@ def tables(found: dict[str, Any]) -> list[Any]:
     kept = ("rows", "used", "missing_time", "later")
     sources = [
         (
-            *(s["name"], s["modality"], s["encoder"], s["width"], s["coverage_train"], s["coverage_test"]),
+            *(s["name"], s["modality"], s["encoder"], s["width"]),
+            *(f"{s[side]:.1%}" for side in ("coverage_train", "coverage_test")),
             *(s["counts"].get(key, 0) for key in kept),
             s["unreadable"],
         )

@@ -1,0 +1,36 @@
+"""The command line called in this process, as a person would call it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from m3h.cli.main import main
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command left: its exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def call(*words: object) -> Called:
+    """Run ``m3h`` with these words. Exceptions other than its exit go through, as a traceback would."""
+    out, err = io.StringIO(), io.StringIO()
+    status = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main([str(word) for word in words])
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    return Called(status, out.getvalue(), err.getvalue())
