@@ -10,7 +10,7 @@ from m3h.study.task import Task
 
 
 def make_dataset(*, samples: int = 240, seed: int = 0, names: dict[str, str] | None = None) -> Dataset:
-    """Three modalities (one half absent), and tasks of four kinds that follow from the inputs. Two samples a patient."""
+    """Three modalities (one half absent), tasks of four kinds that follow from the inputs, two samples a patient."""
     random = np.random.default_rng(seed)
     called = names or {}
     x = {"demo": random.normal(size=(samples, 5)), "labs": random.normal(size=(samples, 8)) * 3 + 1}
@@ -51,4 +51,3 @@ def make_dataset(*, samples: int = 240, seed: int = 0, names: dict[str, str] | N
         labels=labels,
         fingerprint=f"made-{samples}-{seed}",
     )
-

@@ -16,7 +16,7 @@ Writes = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def study(small_study: Writes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One vital sign without a time, two of them after the sample's time, a constant column, a column that is a label."""
+    """One vital sign without a time, two after the sample's time; a constant column, and one that is a label."""
 
     def edit(tables: dict[str, list[dict[str, object]]]) -> None:
         tables["vitals"][0]["hour"] = None

@@ -25,7 +25,7 @@ def test_help_names_every_command() -> None:
     assert done.status == 0
     for name in COMMANDS:
         assert f"\n  {name} " in done.out
-    assert call().out.startswith("Usage:")
+    assert (call().status, call().err.startswith("Usage:")) == (2, True)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -45,7 +45,7 @@ def test_version() -> None:
         (["chekc"], "chekc"),
         (["run"], "study.toml"),
         (["run", "study.toml"], "--out"),
-        (["run", "study.toml", "--out", "x", "--epochs", "many"], "many"),
+        (["run", "study.toml", "--out", "x", "--epochs", "many"], "--epochs"),
         (["check", "study.toml", "--colour"], "--colour"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_mistake_of_the_program_ends_with_1_and_says_so(monkeypatch: pytest.Mo
     done = call("check", tmp_path / "study.toml", "--json")
     assert (done.status, done.out) == (1, "")
     assert "RuntimeError: the lead-lined box" in done.err
-    assert "a mistake of this program" in done.err.splitlines()[-1]
+    assert "mistake of this program, not yours" in done.err.splitlines()[-1]
 
 
 def test_a_stop_by_hand_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_stop_by_hand_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_asking_for_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\nfrom called import call\nassert call('run', '--help').status == 0\n"
-        "print(sorted({'torch', 'duckdb', 'polars', 'sklearn', 'pydantic'} & set(sys.modules)))"
+        "print(sorted({'torch', 'duckdb', 'polars', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )
     tests = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tests)
@@ -119,9 +119,8 @@ def test_the_table_of_scores_shows_headlines_with_intervals() -> None:
         ("rare", "binary", "auroc", None, None, None, None, None),
     ]
     names = ["task", "kind", "metric", "preset", "role", "value", "low", "high"]
-    console = Console(width=100, record=True, quiet=True)
+    console = Console(width=100)
     with console.capture() as shown:
-        console.quiet = False
         console.print(screen.score_table(pl.DataFrame(rows, schema=names, orient="row")))
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.get().splitlines() if "│" in line]
     assert cells == [

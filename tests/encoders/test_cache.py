@@ -1,6 +1,7 @@
 """The cache: found again, never stale, mended when damaged, private, and of equal bytes."""
 
 import json
+import resource
 import stat
 import sys
 
@@ -164,3 +165,16 @@ def test_new_samples_are_encoded_with_what_training_taught():
     assert new.values.tolist() == [[7, 0, 0, 1]]
     with pytest.raises(DataError, match='source "facts": no column "view"'):
         encode_new(SOURCE, TableColumns({"age": np.array([7.0])}), made.state)
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_no_entry(tmp_path):
+    """Files may not grow beyond 100 bytes: as on a full disk, the arrays cannot be written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(FolderError, match="cannot be written"):
+            encode(SOURCE, table, TRAIN, key="k", cache=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not encode(SOURCE, table, TRAIN, key="k", cache=tmp_path).cached

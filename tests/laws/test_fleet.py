@@ -116,11 +116,11 @@ def test_renaming_tasks_changes_no_score(learning_data: Callable[..., Dataset]) 
 
 
 def test_scores_of_a_whole_training_agree_whatever_the_fleet(learning_data: Callable[..., Dataset]) -> None:
-    data = learning_data(samples=600)
-    trials = plan(data, "joint", epochs=15)
+    data = learning_data(samples=400)
+    trials = plan(data, "joint", epochs=15, rates=(3e-4,))
     together = by_id(list(train(data, trials)))
     truth = data.labels["death"].values[data.test_rows]
-    for trial in trials[:2]:
+    for trial in (trials[0], trials[2]):
         alone = next(train(data, [trial]))
         scores = [
             roc_auc_score(truth, part.predictions["death"].values)  # type: ignore[arg-type]
@@ -138,10 +138,10 @@ from made import make_dataset
 from m3h.study.presets import PRESETS, Protocol
 from m3h.training.fleet import train
 from m3h.training.trial import make_trial
-data = make_dataset(samples=700)
+data = make_dataset(samples=300)
 found = {}
 for names in (["death"], ["death", "sepsis", "unit", "stay", "group"]):
-    trial = make_trial(data, names, preset=PRESETS["paper"], protocol=Protocol(epochs=3))
+    trial = make_trial(data, names, preset=PRESETS["paper"], protocol=Protocol(epochs=2))
     for done in train(data, [trial]):
         digest = hashlib.sha256()
         for name, part in done.predictions.items():
@@ -155,9 +155,9 @@ print(json.dumps(found))
 
 def test_any_number_of_threads_gives_the_same_bytes() -> None:
     seen = []
-    for threads in ("1", "2", "3"):
+    for threads in ("1", "3"):
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         command = [sys.executable, "-c", THREADS, str(Path(__file__).parents[1]), threads]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         seen.append(json.loads(done.stdout))
-    assert seen[0] == seen[1] == seen[2]
+    assert seen[0] == seen[1]

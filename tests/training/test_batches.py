@@ -8,10 +8,10 @@ import torch
 from m3h.dataset.dataset import Dataset
 from m3h.study.presets import PRESETS, Protocol
 from m3h.training.batches import batches, mask_generator, material, order_generator, trial_rows
-from m3h.training.trial import make_trial
+from m3h.training.trial import Trial, make_trial
 
 
-def trial(dataset: Dataset, **more: object):  # noqa: ANN201
+def trial(dataset: Dataset, **more: object) -> Trial:
     return make_trial(dataset, ["death"], preset=PRESETS["paper"], protocol=Protocol(), **more)  # type: ignore[arg-type]
 
 

@@ -24,8 +24,8 @@ def trials(data: Dataset, *sets: str, protocol: Protocol = QUICK, **more: object
 
 def test_learns_what_can_be_learnt(learning_data: Callable[..., Dataset]) -> None:
     """A linear signal in two modalities: all kinds end far above chance, sequential and joint."""
-    data = learning_data(samples=900)
-    protocol = Protocol(epochs=25, batch_sizes=(64,), learning_rates=(2e-3,))
+    data = learning_data(samples=700)
+    protocol = Protocol(epochs=15, batch_sizes=(64,), learning_rates=(2e-3,))
     for update in ("sequential", "joint"):
         one = make_trial(
             data, ["death", "unit", "stay", "group"], preset=PAPER, protocol=replace(protocol, update=update)
@@ -106,4 +106,3 @@ def test_rows_too_few_to_train_on_are_refused(learning_data: Callable[..., Datas
     data = replace(data, split=split, patients=np.array(["a", "b", "c", "d"]))
     with pytest.raises(TrainingError, match="1 rows to train on"):
         list(train(data, trials(data, "death")))
-

@@ -18,13 +18,12 @@ def check(
     """What is in a study: samples, sources, coverage, prevalence, and signs of leaks. Changes nothing."""
     from m3h.cli.screen import Waiting, console, print_json
     from m3h.dataset.audit import audit
-    from m3h.dataset.build import build
-    from m3h.study.spec import Study
+    from m3h.dataset.build import build, read_study
 
     with Waiting(quiet=as_json) as say:
         say("reading the study", None)
         data = build(
-            Study.read(study),
+            read_study(study),
             cache=None if no_cache else cache or "default",
             strict=strict,
             tasks=o.names(tasks) or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 
@@ -38,7 +39,8 @@ def _common(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and end with its exit status. A mistake the user can mend is printed without a traceback."""
+    """Run a command and end with its exit status. A mistake the user can mend is printed without a traceback; one of
+    this program is printed with it and named as such."""
     try:
         app(args=arguments)
     except M3HError as error:
@@ -47,3 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("m3h: stopped", file=sys.stderr)
         sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        print("m3h: this is a mistake of this program, not yours; please report the lines above", file=sys.stderr)
+        sys.exit(1)

@@ -117,18 +117,18 @@ def report(folder: RunFolder, as_json: o.Json = False) -> None:
     if as_json:
         print_json({"report": str(page)})
     else:
-        console().print(f"report: {page}", soft_wrap=True)
+        console().print(f"report: {page}", soft_wrap=True, markup=False)
 
 
 def _finish(study: Path, out: Path, given: Options, as_json: bool) -> None:
     """Run, then tell what came out."""
     from m3h.api.run import run as pipeline
     from m3h.cli.screen import Waiting, console, print_json, score_table
-    from m3h.study.spec import Study
+    from m3h.dataset.build import read_study
 
     with Waiting(quiet=as_json) as say:
         say("reading the study", None)
-        done = pipeline(Study.read(study), out, given, say)
+        done = pipeline(read_study(study), out, given, say)
     page = out / "report.html"
     if as_json:
         print_json(
@@ -148,11 +148,11 @@ def _finish(study: Path, out: Path, given: Options, as_json: bool) -> None:
     screen = console()
     screen.print(score_table(done.scores))
     for entry in done.facts["left_out"]:
-        screen.print(f"left out: {entry['task']}: {entry['reason']}", soft_wrap=True)
+        screen.print(f"left out: {entry['task']}: {entry['reason']}", soft_wrap=True, markup=False)
     for entry in done.facts["failed"]:
-        screen.print(f"failed: {' + '.join(entry['tasks'])}: {entry['reason']}", soft_wrap=True)
+        screen.print(f"failed: {' + '.join(entry['tasks'])}: {entry['reason']}", soft_wrap=True, markup=False)
     for text in done.facts["warnings"]:
-        screen.print(f"warning: {text}", soft_wrap=True)
+        screen.print(f"warning: {text}", soft_wrap=True, markup=False)
     for alarm in done.facts["audit"]["alarms"]:
         screen.print(f"note ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
     seconds = sum(done.facts["seconds"].values())

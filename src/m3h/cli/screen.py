@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +31,7 @@ class Waiting:
     def __init__(self, *, quiet: bool = False) -> None:
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -61,7 +62,7 @@ class Waiting:
 
 
 def print_json(content: Any) -> None:
-    """A machine-readable result on standard output."""
+    """A machine-readable result on standard output. Errors: ValueError for NaN and infinity, which JSON lacks."""
     print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
 
 
@@ -77,13 +78,13 @@ def score_table(scores: pl.DataFrame) -> Table:
     headline = scores.filter(pl.col("metric") == pl.col("kind").replace_strict(HEADLINE, default=""))
     models = headline.filter(pl.col("role").is_not_null()).select("role", "preset").unique(maintain_order=True).rows()
     for role, preset in models:
-        table.add_column(preset if role == "baseline" else role, justify="right")
+        table.add_column(Text(preset if role == "baseline" else role), justify="right")
     for (task, metric), rows in headline.group_by("task", "metric", maintain_order=True):
         cells = []
         for role, preset in models:
             own = rows.filter((pl.col("role") == role) & (pl.col("preset") == preset))
             cells.append(_cell(own.row(0, named=True)) if len(own) else "")
-        table.add_row(str(task), str(metric), *cells)
+        table.add_row(*(Text(cell) for cell in (str(task), str(metric), *cells)))
     return table
 
 
@@ -102,5 +103,5 @@ def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         numeric = bool(rows) and all(isinstance(row[number], (int, float)) for row in rows)
         table.add_column(name, justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(*(Text(f"{cell:.3g}" if isinstance(cell, float) else str(cell)) for cell in row))
     return table

@@ -26,6 +26,8 @@ from m3h.hospital.labels import encode as encode_labels
 from m3h.hospital.samples import SampleTable, read_samples
 from m3h.hospital.sources import Counts
 from m3h.hospital.tables import Tables
+from m3h.study.lines import line_of
+from m3h.study.read import parse
 from m3h.study.spec import Source, Study
 from m3h.study.task import Task
 
@@ -128,6 +130,22 @@ def _check_names(study: Study, tasks: Sequence[str]) -> None:
     for name in tasks:
         if name not in known:
             raise SettingError(f'unknown task "{name}"{nearest(name, known)}')
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file; where it holds mistakes, look at its tables too, so that one StudyError tells all of them."""
+    try:
+        return Study.read(path)
+    except StudyError as error:
+        study, _ = parse(path)
+        if study is None:
+            raise
+        with Tables(study) as tables:
+            more = [*check.problems(study, tables), *options.problems(study)]
+        known = {problem.place for problem in error.problems}
+        more = [problem for problem in more if problem.place not in known]
+        mistakes = sorted([*error.problems, *more], key=lambda problem: line_of(problem.place))
+        raise StudyError(str(path), mistakes) from None
 
 
 def _refuse_mistakes(study: Study, tables: Tables, *, labels: bool) -> None:

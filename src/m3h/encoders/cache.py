@@ -160,7 +160,10 @@ def _save(folder: Path, made: Encoded) -> None:
     block, state = made.block, made.state
     arrays = {"values": block.values, "present": block.present}
     arrays |= {f"state.{name}": array for name, array in state.arrays.items()}
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "block.safetensors")
+    try:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "block.safetensors")
+    except SafetensorError as error:  # a full disk, in the library's own words
+        raise OSError(str(error)) from error
     content = {
         "arrays": file_fingerprint(folder / "block.safetensors"),
         "modality": block.modality,

@@ -30,6 +30,8 @@ ROUNDS = 150
 TREES: dict[str, Any] = {"learning_rate": 0.05, "num_leaves": 15}
 #: Each tree is offered this share of the columns, but not fewer than so many.
 COLUMN_SHARE, COLUMNS = 0.3, 20
+#: The linear models' penalty is the number of columns to this power.
+PENALTY_POWER = 1.0
 #: Enough for features on one scale to converge; scikit-learn's own 100 is not.
 ITERATIONS = 5000
 OBJECTIVES: dict[Kind, str] = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
@@ -129,7 +131,7 @@ def _linear(dataset: Dataset, labels: Labels, fitted: Rows, wanted: Rows, seed: 
     asked = features[wanted].astype(np.float64)
     # weights of variance 1 / columns make log-odds of variance about 1 however many columns there are; with the
     # libraries' penalty of 1, some hundreds of columns that go together overfit
-    penalty = float(max(1, inputs.shape[1]))
+    penalty = float(max(1, inputs.shape[1])) ** PENALTY_POWER
     # one thread: the order of a sum depends on the number of threads
     with threadpool_limits(limits=1):
         if labels.task.kind == "regression":

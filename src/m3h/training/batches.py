@@ -83,6 +83,15 @@ def material(
     )
 
 
+def input_widths(dataset: Dataset, sources: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Modalities of the sources, in their order, and the columns of each."""
+    widths: dict[str, int] = {}
+    for name in sources:
+        block = dataset.blocks[name]
+        widths[block.modality] = widths.get(block.modality, 0) + block.width
+    return tuple(widths.items())
+
+
 def batches(rows: Rows, size: int, generator: np.random.Generator) -> Iterator[Rows]:
     """The rows of one epoch in a new order, ``size`` at a time; a last batch of one row is left out."""
     order = generator.permutation(rows)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset
 from m3h.network.network import Network, Shape, Slot
+from m3h.training.batches import input_widths
 from m3h.training.trial import Trial
 
 #: Bytes that a fleet's weights, moments and activations may take unless told otherwise.
@@ -40,12 +41,8 @@ def form_fleets(dataset: Dataset, trials: Sequence[Trial], memory: int = DEFAULT
 
 def trial_shape(dataset: Dataset, trial: Trial) -> Shape:
     """The shape of a trial's network."""
-    widths: dict[str, int] = {}
-    for name in trial.sources:
-        block = dataset.blocks[name]
-        widths[block.modality] = widths.get(block.modality, 0) + block.width
     slots = tuple(Slot(dataset.labels[name].task.kind, dataset.labels[name].width) for name in trial.tasks)
-    return Shape(tuple(widths.items()), slots, trial.preset)
+    return Shape(input_widths(dataset, trial.sources), slots, trial.preset)
 
 
 def member_bytes(shape: Shape, batch: int) -> int:

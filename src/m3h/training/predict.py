@@ -15,7 +15,7 @@ from m3h.dataset.dataset import Dataset, Rows
 from m3h.evaluation.scores import Prediction
 from m3h.network.network import Inputs, Network, Outputs, Slot
 from m3h.study.task import Kind
-from m3h.training.batches import Material, material
+from m3h.training.batches import Material, input_widths, material
 from m3h.training.clusters import FixedSpace, assign
 
 if TYPE_CHECKING:
@@ -128,15 +128,16 @@ def apply(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> tuple[dict[s
     Gives predictions per task, and the mean attention (task that asks, task that answers). Errors: TrainingError if a
     source or its columns are not those of the training.
     """
-    data = material(dataset, trained.trial.sources, rows, rows, scaler=trained.scaler)
-    if data.modalities != trained.shape.modalities:
+    widths = input_widths(dataset, trained.trial.sources)
+    if widths != trained.shape.modalities:
         raise TrainingError(
             "the columns are not those the network was trained on",
             where=dataset.name,
-            got=", ".join(f"{name} {width}" for name, width in data.modalities),
+            got=", ".join(f"{name} {width}" for name, width in widths),
             expected=", ".join(f"{name} {width}" for name, width in trained.shape.modalities),
             next_step="encode the new tables with the encoders saved beside the network",
         )
+    data = material(dataset, trained.trial.sources, rows, rows, scaler=trained.scaler)
     raw = run(trained.network(), data, rows)
     flat = data.flat(rows) if trained.centres else None
     groupings: dict[int, Grouping] = {}
