@@ -293,3 +293,34 @@ def test_a_full_disk(small_study: Writes, tmp_path: Path) -> None:
     for one in full:
         refused(Called(one["status"], "", one["err"]), "cannot be written", "File too large", "nothing half-written")
         assert one["files"] == first["files"]
+
+
+def test_decimal_commas_are_an_error_that_names_them(small_study: Writes, tmp_path: Path) -> None:
+    """A column of 36,5 must not become a category for each value."""
+
+    def comma(tables: dict[str, list[dict[str, object]]]) -> None:
+        for row in tables["samples"]:
+            row["age"] = f"{row['age']}".replace(".", ",") + ("" if "." in f"{row['age']}" else ",5")
+
+    study = small_study(tmp_path / "s", edit=comma)
+    refused(call("check", study, "--no-cache"), "texts where numbers belong", "decimal point")
+
+
+def test_a_run_folder_with_a_file_of_the_users_is_not_replaced(small_study: Writes, tmp_path: Path) -> None:
+    study, place = small_study(tmp_path / "s"), tmp_path / "run"
+    place.mkdir()
+    (place / "run.json").write_text("{}")
+    (place / "my_notes.txt").write_text("mine")
+    refused(call("run", study, "--out", place, "--no-cache"), "something in it that no run left", "my_notes.txt")
+    assert (place / "my_notes.txt").read_text() == "mine"
+
+
+def test_a_negative_seed_is_refused(small_study: Writes, tmp_path: Path) -> None:
+    refused(call("run", small_study(tmp_path / "s"), "--out", tmp_path / "r", "--seed", -1), "seed -1", "0 or more")
+
+
+def test_mistakes_of_the_file_and_of_its_tables_come_together(small_study: Writes, tmp_path: Path) -> None:
+    study = small_study(
+        tmp_path / "s", text=lambda text: text.replace("seed = 3", "sed = 3").replace('"age"', '"agee"')
+    )
+    refused(call("check", study), "2 mistakes", 'unknown key "sed"', 'no column "agee"; did you mean "age"?')

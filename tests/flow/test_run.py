@@ -231,7 +231,7 @@ def test_train_leaves_the_joint_network_alone(made: Made, tmp_path: Path) -> Non
 def test_an_earlier_run_is_replaced(made: Made, tmp_path: Path) -> None:
     out = tmp_path / "run"
     trained(made, made.study, out)
-    (out / "left.txt").write_text("by an earlier run")
+    (out / "report.html").write_text("by an earlier run")
     facts = trained(made, made.study, out, "--tasks", "days,died", "--seed", 9)
     assert {path.name for path in out.iterdir()} == {*TABLES, "model", "run.json"}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

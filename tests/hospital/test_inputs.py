@@ -135,10 +135,12 @@ IDS = "id,person,x\n1,a,{}\n2,b,{}\n3,c,{}\n4,d,{}\n"
 
 
 def test_texts_where_numbers_belong(small):
-    message = _message(small(IDS.format(1, "n/a", 3, "")))
+    message = _message(small(IDS.format(1, "abc", 3, "")))
     assert 'source "s" (samples.csv), column x: 1 of 3 values are texts where numbers belong (row 2)' in message
     assert 'options = { categories = ["..."] }' in message
-    assert "n/a" not in message
+    assert "abc" not in message
+    assert "leave the cell empty" in _message(small(IDS.format(1, "n/a", 3, "")))
+    assert "2 of 3 values are texts where numbers belong" in _message(small(IDS.format('"1,5"', '"36,5"', "3.0", "")))
 
 
 def test_categories_can_be_forced_and_follow_from_values(small):

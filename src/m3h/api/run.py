@@ -94,6 +94,8 @@ def overridden(study: Study, options: Options) -> Study:
         if options.preset not in PRESETS:
             raise SettingError(f'unknown preset "{options.preset}"{nearest(options.preset, PRESETS)}')
         changes["network"] = study.network.model_copy(update={"preset": options.preset})
+    if options.seed is not None and options.seed < 0:
+        raise SettingError(f"seed {options.seed}", expected="a whole number, 0 or more")
     if options.epochs is not None and options.epochs < 1:
         raise SettingError(f"{options.epochs} epochs", expected="1 or more")
     protocol = study.protocol

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,15 +30,18 @@ class Waiting:
     """A progress bar with the time left for steps whose share is known, a spinner for the others."""
 
     def __init__(self, *, quiet: bool = False) -> None:
+        screen = Console(stderr=True)
+        self.watched, self.quiet = screen.is_terminal, quiet
+        self.told = ("", 0)
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=screen,
             transient=True,
-            disable=quiet,
+            disable=quiet or not self.watched,
         )
         self.step: TaskID | None = None
         self.text = ""
@@ -52,7 +56,12 @@ class Waiting:
         self.progress.__exit__(kind, error, trace)
 
     def __call__(self, text: str, share: float | None) -> None:
-        """Show that ``text`` is going on, and how far it is."""
+        """Show that ``text`` is going on, and how far it is; where nobody watches, a line for each step and quarter."""
+        if not self.watched and not self.quiet:
+            quarter = 0 if share is None else int(4 * share)
+            if (text, quarter) != self.told:
+                self.told = (text, quarter)
+                print(text + (f": {25 * quarter} %" if quarter else ""), file=sys.stderr, flush=True)
         if self.step is None or text != self.text:
             if self.step is not None:
                 self.progress.remove_task(self.step)

@@ -79,12 +79,12 @@ class Problem:
 
 
 class StudyError(M3HError):
-    """All mistakes found in one study file, in ``problems``."""
+    """All mistakes found in one study, in ``problems``; ``of`` says in what: the study, or tables of new patients."""
 
-    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, file: str, problems: Sequence[Problem], of: str = "this study") -> None:
         self.problems = tuple(problems)
         count = "1 mistake" if len(self.problems) == 1 else f"{len(self.problems)} mistakes"
-        lines = [f"{count} in this study"] + [f"  - {problem}" for problem in self.problems]
+        lines = [f"{count} in {of}"] + [f"  - {problem}" for problem in self.problems]
         super().__init__("\n".join(lines), where=file)
 
 

@@ -201,8 +201,14 @@ def _task_alarms(dataset: Dataset, labels: Labels) -> Iterator[tuple[str, str]]:
     for name, block in dataset.blocks.items():
         if name in labels.task.exclude_sources:
             continue
-        for column in equal_columns(block.values[rows], labels.values[rows], labels.task.kind):
-            text = f'column "{block.names[column]}" of source "{name}" gives the answer away'
+        found = equal_columns(block.values[rows], labels.values[rows], labels.task.kind)
+        names = [f'"{block.names[column]}"' for column in found]
+        # of many columns that are one finding, as of one image or text, one note
+        parts = [f"column {one} of source" for one in names]
+        if len(names) > _SHOWN:
+            parts = [f"{len(names)} columns, such as {', '.join(names[:3])}, of source"]
+        for part in parts:
+            text = f'{part} "{name}" {"give" if len(names) > _SHOWN else "gives"} the answer away'
             yield "feature equals label", f"{text}; name the source in exclude_sources or drop the column"
 
 

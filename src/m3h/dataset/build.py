@@ -54,7 +54,7 @@ def build(
     say = progress or (lambda text: None)
     _check_names(study, tasks or ())
     with Tables(study) as tables:
-        _refuse_mistakes(study, tables, labels=True)
+        _refuse_mistakes(study, tables)
         say("reading samples and labels")
         samples = read_samples(tables, study)
         raw = [read_labels(samples, task) for task in study.tasks]
@@ -93,7 +93,9 @@ def build_new(
     DataError where tables do not fit the study, SettingError for a source without a state.
     """
     with Tables(study, data=data) as tables:
-        _refuse_mistakes(study, tables, labels=False)
+        mistakes = check.problems(study, tables, labels=False)
+        if mistakes:
+            raise StudyError(str(data), mistakes, "the tables of new patients")
         samples = read_samples(tables, study)
         labels = {task.name: _new_labels(samples, task, classes.get(task.name, ())) for task in study.tasks}
         blocks: dict[str, Block] = {}
@@ -148,8 +150,8 @@ def read_study(path: Path) -> Study:
         raise StudyError(str(path), mistakes) from None
 
 
-def _refuse_mistakes(study: Study, tables: Tables, *, labels: bool) -> None:
-    mistakes = [*check.problems(study, tables, labels=labels), *options.problems(study)]
+def _refuse_mistakes(study: Study, tables: Tables) -> None:
+    mistakes = [*check.problems(study, tables), *options.problems(study)]
     if mistakes:
         raise StudyError(_where(study), mistakes)
 

@@ -14,20 +14,28 @@ from safetensors import SafetensorError
 from m3h.core.atomic import atomic_folder
 from m3h.core.errors import FolderError
 
+#: What a run leaves; a folder that holds anything else is not replaced.
+OWN = frozenset(
+    ("scores.csv", "differences.csv", "attention.csv", "predictions.parquet", "run.json", "report.html", "model")
+)
+
 
 def check_place(folder: Path) -> None:
     """Refuse, before any work is done, a place where no run folder can be made.
 
-    A folder that an earlier run left is replaced; any other file or folder with something in it is not touched.
+    A folder that an earlier run left is replaced, if nothing else was put into it; any other file or folder with
+    something in it is not touched.
     Errors: FolderError.
     """
     if folder.is_file():
         raise FolderError(
             "a file stands where the run folder should be", where=str(folder), next_step="choose another --out"
         )
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").is_file():
+    inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if inside and (inside - OWN or "run.json" not in inside):
         raise FolderError(
             "this folder has something in it that no run left",
+            got=", ".join(sorted(inside - OWN)[:3]) or "no run.json",
             where=str(folder),
             expected="a new folder, or one of an earlier run, which is replaced",
             next_step="choose another --out",

@@ -117,7 +117,7 @@ def _count(tables: Tables, source: Source, joined: Link, judged: str, where: str
                 f"{source.value}: {found[status]} {what}, {used} numbers",
                 where=where,
                 expected="finite numbers; empty where nothing was measured",
-                next_step="correct the values, or leave their signals out with a signals map",
+                next_step="correct the values (36.5, not 36,5), or leave their signals out with a signals map",
             )
     return Counts(
         rows=joined.rows,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from m3h.core.errors import DataError, nearest
 from m3h.hospital.samples import SampleTable
-from m3h.hospital.values import as_text, floats, is_number, named, numbers, objects, parsed, shown
+from m3h.hospital.values import as_text, floats, is_number, named, numbers, objects, parsed, remedy, shown
 from m3h.study.task import Task
 
 Floats = NDArray[np.float64]
@@ -150,7 +150,7 @@ def _regression(column: _Column) -> RawLabels:
         found = parsed(column.text)
         wrong = column.text.is_not_null() & found.is_null()
         if wrong.any():
-            raise column.refuse(wrong, "numbers; empty = unlabelled")
+            raise column.refuse(wrong, "numbers; empty = unlabelled", remedy(column.text.filter(wrong)))
         found = found.fill_nan(None)
     return RawLabels(
         column.task, numbers=floats(found, column.rows, f"{column.where}, {column.name}", "finite numbers")

@@ -30,6 +30,9 @@ class Clock:
     zoned: bool = False
 
 
+_ISO = "ISO timestamps throughout, such as 2024-03-01 14:30:00"
+
+
 def clock(tables: Tables, spec: Samples | Source, column: str) -> Clock:
     """How ``column`` of a table tells time. Errors: DataError for values that are no times, naming rows."""
     kind = tables.types(spec)[column]
@@ -69,10 +72,11 @@ def _of_texts(tables: Tables, spec: Samples | Source, column: str) -> Clock:
     else:
         if zoned:  # the plain type reads past an offset
             moment = f"TRY_CAST({text} AS TIMESTAMPTZ)"
-        fine, expected = moment, "ISO timestamps throughout, such as 2024-03-01 14:30:00"
+        fine, expected = moment, _ISO
         found = _timestamps(moment, zoned=zoned > 0)
         infinite = f"NOT isfinite({moment})"
-    _refuse(tables, spec, column, f"{text} IS NOT NULL AND {fine} IS NULL", "values that are no time", expected)
+    wanted = f"numbers, or {_ISO}" if expected.startswith("numbers") else expected
+    _refuse(tables, spec, column, f"{text} IS NOT NULL AND {fine} IS NULL", "values that are no time", wanted)
     _refuse(tables, spec, column, infinite, "infinite times", expected)
     if found.zoned and zoned != given:
         raise DataError(

@@ -15,7 +15,7 @@ from m3h.hospital.samples import SampleTable
 from m3h.hospital.sources import Counts, TableColumns
 from m3h.hospital.sql import quoted
 from m3h.hospital.tables import Tables
-from m3h.hospital.values import as_text, floats, is_number, named, numbers, objects, parsed
+from m3h.hospital.values import as_text, floats, is_number, named, numbers, objects, parsed, remedy, with_comma
 from m3h.study.spec import Source
 
 
@@ -78,7 +78,8 @@ def _values(series: pl.Series, rows: NDArray[np.int64], where: str, categories: 
     text = as_text(series)
     found = parsed(text)
     given, fitting = len(text) - text.null_count(), len(found) - found.null_count()
-    if fitting < given and not decided and 2 * fitting < given:
+    likely = fitting + int(with_comma(text).sum())
+    if fitting < given and not decided and 2 * likely < given:
         return objects(text)
     if fitting < given:
         odd = (text.is_not_null() & found.is_null()).to_numpy()
@@ -86,7 +87,8 @@ def _values(series: pl.Series, rows: NDArray[np.int64], where: str, categories: 
             f"{given - fitting} of {given} values are texts where numbers belong ({named(rows[odd])})",
             where=where,
             expected="numbers; empty where nothing was measured",
-            next_step='correct them, or declare the column as categories: options = { categories = ["..."] }',
+            next_step=remedy(text.filter(pl.Series(odd)))
+            or 'correct them, or declare the column as categories: options = { categories = ["..."] }',
         )
     return floats(found.fill_nan(None), rows, where, "finite numbers")
 

@@ -66,6 +66,20 @@ def objects(text: pl.Series) -> NDArray[Any]:
     return found
 
 
+def with_comma(text: pl.Series) -> pl.Series:
+    """Which texts are numbers with a decimal comma, as 36,5; null stays null."""
+    return text.str.contains(r"^[+-]?[0-9]+,[0-9]+$")
+
+
+def remedy(odd: pl.Series) -> str | None:
+    """What to do about these texts among numbers, where their looks tell it: decimal commas, or words for nothing."""
+    if bool(with_comma(odd).any()):
+        return "write a decimal point, 36.5 and not 36,5; or read the table by SQL: replace(column, ',', '.')"
+    if bool(odd.str.to_lowercase().is_in(["na", "n/a", "null", "none", "nan", "nil", "-", ".", "?"]).any()):
+        return "leave the cell empty where nothing was measured, without NA or NULL"
+    return None
+
+
 def named(rows: Iterable[int]) -> str:
     """Row numbers for a message: the first three, ascending, counted from 1 without the header."""
     ordered = sorted({int(row) for row in rows})
