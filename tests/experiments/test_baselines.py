@@ -172,7 +172,7 @@ STUDIES = Path(os.environ.get("STUDIES", Path(__file__).parents[3] / "shared" / 
 ICU = STUDIES / "icu2012" / "study.toml"
 
 
-@pytest.mark.skipif(not ICU.is_file(), reason="the study icu2012 is not in the folder of real studies (STUDIES)")
+@pytest.mark.skipif(not ICU.is_file(), reason="the real studies are not here: set STUDIES to their folder")
 def test_the_opponents_are_not_broken_on_real_patients():
     import m3h
 

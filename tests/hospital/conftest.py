@@ -244,5 +244,5 @@ def studies() -> Path:
     """The folder of real studies; tests that need it are skipped where it is not."""
     folder = Path(os.environ.get("STUDIES", Path(__file__).parents[2] / ".." / "shared" / "data"))
     if not (folder / "icu2012" / "study.toml").is_file():
-        pytest.skip("no folder of real studies; set STUDIES to it")
+        pytest.skip("the real studies are not here: set STUDIES to their folder")
     return folder
