@@ -43,7 +43,7 @@ class FleetAdam:
     def step(self, active: Bool[Tensor, " fleet"]) -> Bool[Tensor, " fleet"]:
         """One step of the active members; tells which of them have a finite gradient (the others do not step)."""
         norms = self.norms()
-        finite = torch.isfinite(norms)
+        finite = torch.isfinite(norms).cpu()  # who steps is decided on the CPU, whatever the device
         stepping = (active & finite).tolist()
         if self.clip:
             self._shrink(norms)

@@ -190,7 +190,7 @@ class FleetTraining:
         self.adam.zero()
         torch.autograd.backward(loss.sum())  # members share no weights, so the sum's gradient is each member's own
         active = self.alive & has.cpu()
-        finite = self.adam.step(active).cpu()
+        finite = self.adam.step(active)
         for member in torch.nonzero(active & ~finite)[:, 0].tolist():
             self.alive[member] = False
             self.failed[member] = f"the loss or its gradient was not finite in step {step + 1}"

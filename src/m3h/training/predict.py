@@ -47,15 +47,15 @@ def run(network: Network, material: Material, rows: Rows, slots: Sequence[int] |
     latents: dict[int, list[NDArray[np.float32]]] = {}
     errors: dict[int, list[NDArray[np.float64]]] = {}
     attention = np.zeros((network.fleet, len(network.shape.slots), len(network.shape.slots)))
-    scale = network.output_scale.double().cpu().numpy()
+    scale = network.output_scale.cpu().double().numpy()
     for inputs, outputs in _chunks(network, material, rows, slots):
         for slot, y in outputs.heads.items():
-            heads.setdefault(slot, []).append(y.double().cpu().numpy() * scale[:, slot, None, None])
+            heads.setdefault(slot, []).append(y.cpu().double().numpy() * scale[:, slot, None, None])
         for slot, y in outputs.reconstructions.items():
             latents.setdefault(slot, []).append(outputs.tokens[:, slot].cpu().numpy())
             error = (y - torch.cat(inputs.values, 1)).square().mean(-1)
-            errors.setdefault(slot, []).append(error.double().cpu().numpy())
-        attention += outputs.attention.double().sum(1).cpu().numpy()
+            errors.setdefault(slot, []).append(error.cpu().double().numpy())
+        attention += outputs.attention.cpu().double().sum(1).numpy()
     return Raw(
         heads={slot: np.concatenate(parts, 1) for slot, parts in heads.items()},
         latents={slot: np.concatenate(parts, 1) for slot, parts in latents.items()},
