@@ -18,8 +18,9 @@ from sklearn.metrics import roc_auc_score
 from m3h.dataset.dataset import Dataset
 from m3h.encoders.block import Block
 from m3h.study.presets import PRESETS, Protocol
+from m3h.training.cost import fleet_bytes
 from m3h.training.fleet import train
-from m3h.training.forming import member_bytes, trial_shape
+from m3h.training.forming import trial_shape
 from m3h.training.trained import TrainedNetwork
 from m3h.training.trial import Trial, make_trial
 
@@ -56,7 +57,7 @@ def test_fleet_of_many_equals_fleets_of_one(learning_data: Callable[..., Dataset
 def test_order_of_trials_and_size_of_fleets_change_nothing(learning_data: Callable[..., Dataset]) -> None:
     data = learning_data()
     trials = plan(data, "joint", epochs=4)
-    two = 2 * member_bytes(trial_shape(data, trials[0]), 64)
+    two = fleet_bytes(trial_shape(data, trials[0]), trials[0], data.samples, 2)
     first = by_id(list(train(data, trials)))
     second = by_id(list(train(data, trials[::-1], memory=two)))
     assert first.keys() == second.keys()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from m3h.network.layers import Dropout, FleetLinear, FleetNorm, SlotLinear
+from m3h.network.layers import FleetLinear, SlotLinear
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -41,22 +41,3 @@ def test_start_is_within_pytorchs_bound_and_equal_for_all_members() -> None:
     assert layer.weight.abs().max() <= 1 / 5
     assert layer.weight.std() > 0.1  # uniform on [-0.2, 0.2] has 0.115
     torch.testing.assert_close(layer.weight[0], layer.weight[1], rtol=0, atol=0)
-
-
-def test_fleet_norm_is_layer_norm() -> None:
-    norm = FleetNorm(2, 6)
-    norm.weight.data.normal_()
-    norm.bias.data.normal_()
-    x = torch.randn(2, 4, 6)
-    for member in range(2):
-        expected = nn.functional.layer_norm(x[member], (6,), norm.weight[member], norm.bias[member])
-        torch.testing.assert_close(norm(x)[member], expected)
-
-
-def test_dropout_masks_are_shared_by_the_fleet_and_keep_the_mean() -> None:
-    x = torch.ones(3, 400, 100)
-    y = Dropout(0.25, generator())(x)
-    torch.testing.assert_close(y[0], y[2], rtol=0, atol=0)
-    assert set(y.unique().tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
-    assert abs(y.mean().item() - 1) < 0.02
-    assert Dropout(0.0, generator())(x) is x

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import r2_score, roc_auc_score
 
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset, Labels
 from m3h.study.presets import PRESETS, Protocol
-from m3h.training.fleet import train
-from m3h.training.forming import form_fleets, member_bytes, trial_shape
+from m3h.training.fleet import FleetTraining, train, train_fleet
+from m3h.training.prepared import Materials
 from m3h.training.trial import Trial, make_trial
 
 PAPER = PRESETS["paper"]
@@ -47,24 +48,6 @@ def test_learns_what_can_be_learnt(learning_data: Callable[..., Dataset]) -> Non
         assert group.reconstruction.mean() < 1.0  # type: ignore[union-attr]
         assert done.attention.shape == (4, 4)
         np.testing.assert_allclose(done.attention.sum(1), 1, rtol=1e-5)
-
-
-def test_fleets_are_cut_by_shape_and_memory_and_not_by_order(learning_data: Callable[..., Dataset]) -> None:
-    data = learning_data()
-    plan = trials(data, "death", "sepsis", "unit", "stay", "death+sepsis") + trials(data, "death", fold=0)
-    fleets = form_fleets(data, plan)
-    assert sorted(len(fleet) for fleet in fleets) == [1, 1, 1, 1, 2]
-    assert form_fleets(data, plan[::-1] + plan) == fleets
-    size = member_bytes(trial_shape(data, plan[0]), 64)
-    assert max(len(fleet) for fleet in form_fleets(data, plan, memory=size)) == 1
-    with pytest.raises(TrainingError, match="another dataset"):
-        form_fleets(learning_data(seed=1), plan)
-
-
-def test_learning_rates_sit_in_one_fleet(learning_data: Callable[..., Dataset]) -> None:
-    data = learning_data()
-    plan = trials(data, "death", learning_rate=1e-3) + trials(data, "sepsis", learning_rate=1e-4)
-    assert [trial.learning_rate for trial in form_fleets(data, plan)[0]] == [1e-4, 1e-3]
 
 
 def test_a_member_that_goes_nan_is_reported_and_leaves_the_others_untouched(
@@ -106,3 +89,81 @@ def test_rows_too_few_to_train_on_are_refused(learning_data: Callable[..., Datas
     data = replace(data, split=split, patients=np.array(["a", "b", "c", "d"]))
     with pytest.raises(TrainingError, match="1 rows to train on"):
         list(train(data, trials(data, "death")))
+
+
+def test_a_fleet_that_does_not_fit_is_trained_in_halves_and_says_so(
+    learning_data: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = learning_data()
+    plan = trials(data, "death", "sepsis") + trials(data, "death", learning_rate=1e-3)
+    whole = train_fleet(data, plan)
+    honest, sizes, seen = FleetTraining.update, [], []
+
+    def small(self: FleetTraining, rows: np.ndarray, step: int) -> None:
+        if len(self.fleet) > 1 and step > 1:
+            sizes.append(len(self.fleet))
+            raise torch.OutOfMemoryError("out of memory")
+        honest(self, rows, step)
+
+    monkeypatch.setattr(FleetTraining, "update", small)
+    halves = train_fleet(data, plan, progress=seen.append)
+    assert sizes == [3, 2]
+    assert [one.trial for one in halves] == plan
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1)
+    for one, other in zip(halves, whole, strict=True):
+        assert "3 networks did not fit" in one.warnings[0]
+        for name, value in other.state.items():
+            torch.testing.assert_close(one.state[name], value, rtol=0, atol=1e-5)
+
+
+def test_one_network_that_does_not_fit_is_refused_with_a_way_out(
+    learning_data: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(self: FleetTraining, rows: np.ndarray, step: int) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(FleetTraining, "update", never)
+    data = learning_data()
+    with pytest.raises(TrainingError, match="do not fit into the memory") as told:
+        train_fleet(data, trials(data, "death"))
+    assert "smaller batch size" in str(told.value)
+
+
+def test_materials_are_made_once_for_fleets_on_the_same_rows(learning_data: Callable[..., Dataset]) -> None:
+    data, kept = learning_data(), Materials()
+    first = train_fleet(data, trials(data, "group"), materials=kept)
+    made = kept.of(data, trials(data, "death")[0])
+    assert kept.of(data, trials(data, "death+stay")[0]) is made
+    assert train_fleet(data, trials(data, "group"), materials=kept)[0].space is first[0].space
+    assert kept.of(data, trials(data, "death", fold=1)[0]) is not made
+    again = train_fleet(data, trials(data, "group"))
+    for name, value in again[0].state.items():
+        torch.testing.assert_close(first[0].state[name], value, rtol=0, atol=0)
+
+
+def test_bfloat16_scores_are_those_of_float32(learning_data: Callable[..., Dataset]) -> None:
+    data = learning_data(samples=2000)
+    protocol = Protocol(epochs=15, batch_sizes=(64,), learning_rates=(1e-4,))
+    names = ["death", "unit", "stay"]
+    rows = data.test_rows
+    truth = {name: data.labels[name].values[rows] for name in names}
+    for update in ("sequential", "joint"):
+        scores = []
+        for precision in ("float32", "bfloat16"):
+            trial = make_trial(
+                data, names, preset=PAPER, protocol=replace(protocol, update=update), precision=precision
+            )
+            (done,) = train_fleet(data, [trial])
+            assert all(value.dtype == torch.float32 for value in done.state.values())
+            said = {name: done.predictions[name].values for name in names}
+            known = ~np.isnan(truth["stay"])
+            scores.append(
+                [
+                    roc_auc_score(truth["death"], said["death"]),
+                    roc_auc_score(truth["unit"], said["unit"], multi_class="ovr"),
+                    r2_score(truth["stay"][known], said["stay"][known]),
+                ]
+            )
+        assert scores[0] != scores[1]
+        np.testing.assert_allclose(scores[0], scores[1], atol=0.005)

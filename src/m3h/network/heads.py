@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3h.network.layers import ACTIVATIONS, FleetLinear
+from m3h.network.between import ACTIVATIONS
+from m3h.network.layers import FleetLinear
 from m3h.study.presets import Preset
 
 
@@ -36,12 +37,19 @@ class Heads(nn.Module):
             by_width.setdefault(self.head(slot).weight.shape[1], []).append(slot)
         outputs: dict[int, Tensor] = {}
         for same in by_width.values():
-            x = tokens[:, same]  # (fleet, n, batch, inputs)
+            x = chosen(tokens, same)  # (fleet, n, batch, inputs)
             weight = torch.stack([self.head(slot).weight for slot in same], 1)
             bias = torch.stack([b for slot in same if (b := self.head(slot).bias) is not None], 1)
             y = products(x, weight) + bias[:, :, None]
-            outputs |= {slot: y[:, i] for i, slot in enumerate(same)}
+            outputs |= dict(zip(same, y.unbind(1), strict=True))
         return outputs
+
+
+def chosen(tokens: Float[Tensor, "fleet slots batch inputs"], slots: Sequence[int]) -> Tensor:
+    """The tokens of some slots (fleet, n, batch, inputs); neighbours without a copy."""
+    if list(slots) == list(range(slots[0], slots[0] + len(slots))):
+        return tokens[:, slots[0] : slots[0] + len(slots)]
+    return tokens.index_select(1, torch.tensor(slots, device=tokens.device))
 
 
 def products(

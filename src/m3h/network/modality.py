@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from typing import Any
 
-from m3h.network.layers import ACTIVATIONS, Dropout, FleetLinear, FleetNorm
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from m3h.network.between import Dropout, FleetNorm, between
+from m3h.network.layers import FleetLinear
 from m3h.study.presets import Preset
 
 
@@ -16,9 +20,9 @@ class HiddenBlock(nn.Module):
     def __init__(self, fleet: int, inputs: int, hidden: int, outputs: int, preset: Preset) -> None:
         super().__init__()
         self.into = FleetLinear(fleet, inputs, hidden)
-        self.norm: nn.Module = FleetNorm(fleet, hidden) if preset.norm == "layer" else nn.Identity()
+        self.norm = FleetNorm(fleet, hidden) if preset.norm == "layer" else None
         self.out = FleetLinear(fleet, hidden, outputs)
-        self.activation = ACTIVATIONS[preset.activation]
+        self.preset = preset
 
     def start(self, generator: torch.Generator) -> None:
         """Draw the weights a training starts from."""
@@ -29,8 +33,7 @@ class HiddenBlock(nn.Module):
         self, x: Float[Tensor, "*fleet batch inputs"], dropout: Dropout | None
     ) -> Float[Tensor, "members batch outputs"]:
         """(fleet, batch, outputs)."""
-        hidden = self.activation(self.norm(self.into(x)))
-        y: Tensor = self.out(hidden if dropout is None else dropout(hidden))
+        y: Tensor = self.out(between(self.into(x), self.norm, self.preset, dropout))
         return y
 
 
@@ -49,7 +52,28 @@ class ModalityNetwork(nn.Module):
             self.absent.zero_()
 
     def forward(
-        self, x: Float[Tensor, "batch inputs"], present: Bool[Tensor, " batch"], dropout: Dropout | None
+        self, x: Float[Tensor, "batch inputs"], absent: Int[Tensor, " rows"] | None, dropout: Dropout | None
     ) -> Float[Tensor, "fleet batch embedding"]:
-        """(fleet, batch, modality_width)."""
-        return torch.where(present[:, None], self.body(x, dropout), self.absent[:, None])
+        """(fleet, batch, modality_width); ``absent`` are the rows without the modality, None if all have it."""
+        z: Tensor = self.body(x, dropout)
+        if absent is None:
+            return z
+        filled: Tensor = _Filled.apply(z, self.absent, absent)
+        return filled
+
+
+class _Filled(torch.autograd.Function):
+    """Rows of z replaced by one vector per member."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, vector: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        y = z.clone()
+        y[:, rows] = vector[:, None]
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None]:
+        (rows,) = ctx.saved_tensors
+        return g.index_fill(1, rows, 0), g.index_select(1, rows).sum(1), None

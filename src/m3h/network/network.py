@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from functools import cached_property
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,13 +17,17 @@ from torch import Tensor, nn
 
 from m3h.core import seeds
 from m3h.network.attention import CrossTaskAttention
+from m3h.network.between import Dropout
+from m3h.network.contrastive import PLAIN, Pair, info_nce
 from m3h.network.heads import Decoder, Heads
-from m3h.network.layers import Dropout, FleetLinear
+from m3h.network.layers import FleetLinear
 from m3h.network.modality import ModalityNetwork
+from m3h.network.products import WeightLayer
 from m3h.network.shared import SharedModule, TaskNetworks
 from m3h.study.presets import Preset
 from m3h.study.task import Kind
 
+Precision = Literal["float32", "bfloat16"]
 #: A learned 1 / temperature never exceeds this (Radford 2021).
 SHARPEST = 100.0
 
@@ -55,6 +60,12 @@ class Inputs:
 
     values: tuple[Float[Tensor, "batch _"], ...]
     present: Bool[Tensor, "batch modalities"]
+
+    @cached_property
+    def absent(self) -> tuple[Tensor | None, ...]:
+        """Per modality the rows that lack it, None if none does."""
+        rows = [torch.nonzero(~one)[:, 0] for one in self.present.unbind(1)]
+        return tuple(found if len(found) else None for found in rows)
 
 
 @dataclass(frozen=True)
@@ -139,18 +150,30 @@ class Network(nn.Module):
 
     def embed(self, inputs: Inputs, dropout: Dropout | None) -> tuple[Float[Tensor, "fleet batch embedding"], ...]:
         """The modality networks alone."""
-        networks = zip(self.modalities.values(), inputs.values, inputs.present.unbind(1), strict=True)
-        return tuple(network(values, present, dropout) for network, values, present in networks)
+        networks = zip(self.modalities.values(), inputs.values, inputs.absent, strict=True)
+        return tuple(network(values, absent, dropout) for network, values, absent in networks)
 
-    def project(self, embeddings: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """What the contrastive loss compares: the embeddings, or their projections where the preset has them."""
-        if not self.projections:
-            return tuple(embeddings)
-        return tuple(head(z) for head, z in zip(self.projections.values(), embeddings, strict=True))
+    def contrastive(
+        self, embeddings: Sequence[Float[Tensor, "fleet batch embedding"]], compared: Sequence[Pair]
+    ) -> Float[Tensor, " fleet"]:
+        """The contrastive loss of the embeddings, or of their projections where the preset has them."""
+        if self.projections:
+            heads = zip(self.projections.values(), embeddings, strict=True)
+            embeddings = tuple(head(z) for head, z in heads)
+        preset = self.shape.preset
+        bounded = not preset.learned_temperature and preset.temperature * PLAIN >= 1
+        return info_nce(embeddings, compared, self.sharpness(), bounded=bounded)
 
     def sharpness(self) -> Float[Tensor, " fleet"]:
         """1 / temperature of the contrastive loss, per member."""
         return self.log_sharpness.exp().clamp_max(SHARPEST)
+
+    def train_in(self, precision: Precision) -> None:
+        """Make ready for many training steps on the device the network is on: memory for gradients is kept, products
+        are done in ``precision``."""
+        for part in self.modules():
+            if isinstance(part, WeightLayer):
+                part.train_in(precision == "bfloat16")
 
     def forward(self, inputs: Inputs, dropout: Dropout | None = None, slots: Sequence[int] | None = None) -> Outputs:
         """The whole way; heads and decoders only of ``slots`` (default: all)."""

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3h.network.layers import ACTIVATIONS, Dropout, SlotLinear
+from m3h.network.between import ACTIVATIONS, Dropout, between
+from m3h.network.layers import SlotLinear
 from m3h.network.modality import HiddenBlock
 from m3h.study.presets import Preset
 
@@ -37,7 +38,7 @@ class TaskNetworks(nn.Module):
         super().__init__()
         self.into = SlotLinear(fleet, slots, preset.shared_width, preset.task_hidden)
         self.out = SlotLinear(fleet, slots, preset.task_hidden, preset.token_width)
-        self.activation = ACTIVATIONS[preset.activation]
+        self.preset = preset
 
     def start_slot(self, slot: int, generator: torch.Generator) -> None:
         """Draw one slot's weights."""
@@ -48,6 +49,5 @@ class TaskNetworks(nn.Module):
         self, s: Float[Tensor, "fleet batch shared"], dropout: Dropout | None
     ) -> Float[Tensor, "fleet slots batch token"]:
         """(fleet, slots, batch, token_width)."""
-        hidden = self.activation(self.into(s[:, None]))
-        y: Tensor = self.out(hidden if dropout is None else dropout(hidden))
+        y: Tensor = self.out(between(self.into(s[:, None]), None, self.preset, dropout))
         return y

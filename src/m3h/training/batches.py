@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from m3h.core import seeds
 from m3h.dataset.dataset import Dataset, Rows
 from m3h.dataset.scale import Scaler
 from m3h.dataset.split import folds
+from m3h.network.contrastive import Pair, pairs
 from m3h.network.network import Inputs
 from m3h.training.trial import Trial
 
@@ -23,21 +24,32 @@ from m3h.training.trial import Trial
 class Material:
     """All samples as tensors, scaled by the training rows of one fold.
 
-    ``values`` per modality (sample, width); ``present`` (sample, modality); ``patients`` a number each; ``scaler`` as
+    ``values`` per modality (sample, width); ``present`` (sample, modality), and ``presence`` the same
+    on the CPU; ``patients`` a number each; ``scaler`` as
     fitted; ``train`` and ``evaluate`` are row numbers.
     """
 
     modalities: tuple[tuple[str, int], ...]
     values: tuple[Float[Tensor, "sample _"], ...]
     present: Bool[Tensor, "sample modality"]
-    patients: Int[Tensor, " sample"]
+    presence: NDArray[np.bool_]
+    patients: NDArray[np.int64]
     scaler: Scaler
     train: Rows
     evaluate: Rows
 
-    def inputs(self, rows: Tensor) -> Inputs:
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.present.device
+
+    def inputs(self, index: Tensor) -> Inputs:
         """The batch of these rows."""
-        return Inputs(tuple(values[rows] for values in self.values), self.present[rows])
+        return Inputs(tuple(values.index_select(0, index) for values in self.values), self.present[index])
+
+    def pairs(self, rows: Rows) -> tuple[Pair, ...]:
+        """What the contrastive loss compares in the batch of these rows."""
+        return pairs(self.presence[rows], self.patients[rows], str(self.device))
 
     def flat(self, rows: Rows) -> NDArray[np.float32]:
         """Scaled inputs of all modalities side by side (row, inputs)."""
@@ -72,11 +84,13 @@ def material(
     values = [np.concatenate([scaler.apply(blocks[name]) for name in names], axis=1) for names in by_modality.values()]
     present = [np.any([blocks[name].present for name in names], axis=0) for names in by_modality.values()]
     _, patients = np.unique(dataset.patients, return_inverse=True)
+    presence = np.stack(present, axis=1)
     return Material(
         modalities=tuple((name, part.shape[1]) for name, part in zip(by_modality, values, strict=True)),
         values=tuple(torch.from_numpy(part).to(device) for part in values),
-        present=torch.from_numpy(np.stack(present, axis=1)).to(device),
-        patients=torch.from_numpy(patients.astype(np.int64)).to(device),
+        present=torch.from_numpy(presence).to(device),
+        presence=presence,
+        patients=patients.astype(np.int64),
         scaler=scaler,
         train=train,
         evaluate=evaluate,
@@ -106,11 +120,9 @@ def order_generator(trial: Trial, epoch: int) -> np.random.Generator:
     return seeds.generator(trial.seed, "batches", trial.replicate, fold_name(trial), epoch)
 
 
-def mask_generator(trial: Trial, step: int, loss: int) -> torch.Generator:
+def mask_generator(trial: Trial, step: int, loss: int) -> np.random.Generator:
     """The stream of dropout masks of one forward pass; the same for every member of a fleet."""
-    return torch.Generator().manual_seed(
-        seeds.number(trial.seed, "dropout", trial.replicate, fold_name(trial), step, loss)
-    )
+    return seeds.generator(trial.seed, "dropout", trial.replicate, fold_name(trial), step, loss)
 
 
 def fold_name(trial: Trial) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -38,15 +41,24 @@ class FixedSpace:
             return np.asarray((flat - self.mean) @ self.components.T, dtype=np.float64)
 
 
-def centres(latent: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.float32]:
-    """k-means centres (clusters, token width) of the training rows' latents; fewer if there are fewer rows."""
-    with threadpool_limits(limits=1):
-        fitted = KMeans(
-            n_clusters=min(clusters, len(np.unique(latent, axis=0))),
-            n_init=10,
-            random_state=seeds.small(seed, "k-means"),
-        ).fit(latent)
+def centres(latents: Sequence[NDArray[np.float32]], clusters: Sequence[int], seed: int) -> list[NDArray[np.float32]]:
+    """k-means centres (clusters, token width) of the training rows' latents, of each network's; fewer if there are
+    fewer rows. Networks go side by side, each in one thread: the same bytes with any number of threads."""
+    with threadpool_limits(limits=1), ThreadPoolExecutor(torch.get_num_threads(), initializer=_one_thread) as pool:
+        return list(pool.map(lambda latent, count: _centres(latent, count, seed), latents, clusters))
+
+
+def _centres(latent: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.float32]:
+    fitted = KMeans(
+        n_clusters=min(clusters, len(np.unique(latent, axis=0))),
+        n_init=10,
+        random_state=seeds.small(seed, "k-means"),
+    ).fit(latent)
     return np.asarray(fitted.cluster_centers_, dtype=np.float32)
+
+
+def _one_thread() -> None:
+    threadpool_limits(limits=1)  # OpenMP's limit is each thread's own; it ends with the thread
 
 
 def assign(latent: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.int64]:

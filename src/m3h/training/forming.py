@@ -1,24 +1,28 @@
-"""Cutting trials into fleets: by shape, from the plan alone."""
+"""Cutting trials into fleets: by shape, memory and work, from the plan alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset
-from m3h.network.network import Network, Shape, Slot
+from m3h.network.network import Shape, Slot
 from m3h.training.batches import input_widths
+from m3h.training.cost import FLEET_FLOPS, fleet_bytes, member_flops
+from m3h.training.cost import default_memory as default_memory
 from m3h.training.trial import Trial
 
-#: Bytes that a fleet's weights, moments and activations may take unless told otherwise.
-DEFAULT_MEMORY = 1 << 30
+Member = TypeVar("Member")
 
 
-def form_fleets(dataset: Dataset, trials: Sequence[Trial], memory: int = DEFAULT_MEMORY) -> list[tuple[Trial, ...]]:
+def form_fleets(dataset: Dataset, trials: Sequence[Trial], memory: int | None = None) -> list[tuple[Trial, ...]]:
     """Cut the trials into fleets: equal in all but task names, loss weights and learning rate, and not too large.
 
-    Depends on the trials as a set and on ``memory`` only.
+    A fleet takes at most ``memory`` bytes beside the data set (None: m3h.training.cost.default_memory of its device;
+    a single network is a fleet however large), and lasts about a minute. Fleets of one group are of equal size, give
+    or take one member. Depends on the trials as a set, the data set's size and ``memory`` only.
     """
     place = {name: number for number, name in enumerate(dataset.labels)}
     groups: dict[tuple[Shape, str], list[Trial]] = {}
@@ -33,24 +37,53 @@ def form_fleets(dataset: Dataset, trials: Sequence[Trial], memory: int = DEFAULT
     fleets = []
     for (shape, _), members in groups.items():
         members.sort(key=lambda trial: (trial.learning_rate, [place[name] for name in trial.tasks], trial.weights))
-        size = max(1, memory // member_bytes(shape, members[0].batch_size))
-        fleets += [tuple(members[begin : begin + size]) for begin in range(0, len(members), size)]
-    # the longest first would be faster on many workers, but the plan's order is what a reader of the log expects
-    return sorted(fleets, key=lambda fleet: (len(fleet[0].tasks), [place[n] for n in fleet[0].tasks], fleet[0].id))
+        limit = default_memory(members[0].device) if memory is None else memory
+        fleets += evenly(members, fleet_size(dataset, shape, members[0], limit))
+
+    def order(fleet: Sequence[Trial]) -> tuple[object, ...]:
+        # fleets of one fold follow each other: they share the scaled inputs
+        first = fleet[0]
+        fold = -1 if first.fold is None else first.fold
+        return (
+            len(first.tasks),
+            first.sources,
+            fold,
+            [place[name] for name in first.tasks],
+            first.learning_rate,
+            first.id,
+        )
+
+    return sorted(fleets, key=order)
+
+
+def fleet_size(dataset: Dataset, shape: Shape, trial: Trial, memory: int) -> int:
+    """The most members of a fleet of trials like this one: at least 1."""
+    by_work = int(FLEET_FLOPS[trial.device] // max(1, member_flops(shape, trial, training_rows(dataset, trial))))
+    low, high = 1, max(1, by_work)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if fleet_bytes(shape, trial, dataset.samples, middle) <= memory:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def evenly(members: Sequence[Member], most: int) -> list[tuple[Member, ...]]:
+    """The members in as few parts as hold at most ``most`` each, of equal size or one more."""
+    parts = -(-len(members) // most)
+    size, more = divmod(len(members), parts)
+    ends = [size * (number + 1) + min(number + 1, more) for number in range(parts)]
+    return [tuple(members[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def training_rows(dataset: Dataset, trial: Trial) -> int:
+    """About how many rows a trial trains on: of k folds all but one are k - 1 of k parts."""
+    rows = len(dataset.train_rows)
+    return rows if trial.fold is None else rows * (trial.folds - 1) // trial.folds
 
 
 def trial_shape(dataset: Dataset, trial: Trial) -> Shape:
     """The shape of a trial's network."""
     slots = tuple(Slot(dataset.labels[name].task.kind, dataset.labels[name].width) for name in trial.tasks)
     return Shape(input_widths(dataset, trial.sources), slots, trial.preset)
-
-
-def member_bytes(shape: Shape, batch: int) -> int:
-    """About how many bytes one member takes: weights, gradients and two moments, and activations of two passes."""
-    weights = Network(shape, 1).weights()
-    preset, slots = shape.preset, len(shape.slots)
-    hidden = len(shape.modalities) * (preset.hidden + preset.modality_width) * 4 + preset.shared_width * 8
-    tasks = slots * (preset.task_hidden * 4 + preset.token_width * 6) + 6 * slots * slots
-    decoders = sum(slot.kind == "clustering" for slot in shape.slots) * (shape.inputs * 3 + sum(preset.decoder_widths))
-    pairs = len(shape.modalities) * (len(shape.modalities) - 1) // 2 * batch * 4
-    return 4 * (4 * weights + 2 * batch * (hidden + tasks + decoders + pairs))

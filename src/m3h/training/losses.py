@@ -13,23 +13,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from m3h.network.network import Shape
 from m3h.study.presets import Preset
 
-#: (outputs (fleet, batch, width), targets (fleet, batch)) -> loss per row (fleet, batch)
+#: (outputs (*fleet, batch, width), targets (*fleet, batch)) -> loss per row (*fleet, batch)
 RowLoss = Callable[[Tensor, Tensor], Tensor]
 
 
-def binary(outputs: Float[Tensor, "fleet batch one"], targets: Float[Tensor, "fleet batch"]) -> Tensor:
+def binary(outputs: Float[Tensor, "*fleet batch one"], targets: Float[Tensor, "*fleet batch"]) -> Tensor:
     """Binary cross entropy of logits."""
     return functional.binary_cross_entropy_with_logits(outputs[..., 0], targets, reduction="none")
 
 
-def multiclass(outputs: Float[Tensor, "fleet batch classes"], targets: Float[Tensor, "fleet batch"]) -> Tensor:
+def multiclass(outputs: Float[Tensor, "*fleet batch classes"], targets: Float[Tensor, "*fleet batch"]) -> Tensor:
     """Negative log-likelihood of log-softmax."""
     return -torch.log_softmax(outputs, -1).gather(-1, targets.long()[..., None])[..., 0]
 
 
-def regression(outputs: Float[Tensor, "fleet batch one"], targets: Float[Tensor, "fleet batch"]) -> Tensor:
+def regression(outputs: Float[Tensor, "*fleet batch one"], targets: Float[Tensor, "*fleet batch"]) -> Tensor:
     """Absolute error."""
     return (outputs[..., 0] - targets).abs()
 
@@ -37,25 +38,22 @@ def regression(outputs: Float[Tensor, "fleet batch one"], targets: Float[Tensor,
 ROW_LOSSES: dict[str, RowLoss] = {"binary": binary, "multiclass": multiclass, "regression": regression}
 
 
-def masked_mean(
-    loss: Float[Tensor, "fleet batch"], known: Bool[Tensor, "fleet batch"]
-) -> tuple[Float[Tensor, " fleet"], Bool[Tensor, " fleet"]]:
-    """Mean over the labelled rows per member, and which members have any; 0 for those without."""
-    count = known.sum(1)
+def masked_mean(loss: Float[Tensor, "*fleet batch"], known: Bool[Tensor, "*fleet batch"]) -> Float[Tensor, "*fleet"]:
+    """Mean over the labelled rows; 0 where there are none."""
     # where, not a product: an unlabelled row's loss may be anything
-    total = torch.where(known, loss, torch.zeros_like(loss)).sum(1)
-    return total / count.clamp_min(1), count > 0
+    total = torch.where(known, loss, 0.0).sum(-1)
+    return total / known.sum(-1).clamp_min(1)
 
 
 def reconstruction(
-    outputs: Float[Tensor, "fleet batch inputs"], values: tuple[Float[Tensor, "batch _"], ...], preset: Preset
+    outputs: Float[Tensor, "fleet batch inputs"], values: Float[Tensor, "batch inputs"], shape: Shape
 ) -> Float[Tensor, " fleet"]:
     """Mean squared error of the decoder against the scaled inputs, per member."""
-    if preset.reconstruction == "balance":
-        widths = [part.shape[1] for part in values]
-        parts = zip(torch.split(outputs, widths, -1), values, strict=True)
+    if shape.preset.reconstruction == "balance":
+        widths = [width for _, width in shape.modalities]
+        parts = zip(torch.split(outputs, widths, -1), torch.split(values, widths, -1), strict=True)
         return torch.stack([(y - x).square().mean((1, 2)) for y, x in parts]).mean(0)
-    return (outputs - torch.cat(values, 1)).square().mean((1, 2))
+    return (outputs - values).square().mean((1, 2))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from m3h.evaluation.scores import Prediction
 from m3h.network.network import Inputs, Network, Outputs, Slot
 from m3h.study.task import Kind
 from m3h.training.batches import Material, input_widths, material
-from m3h.training.clusters import FixedSpace, assign
+from m3h.training.clusters import assign
 
 if TYPE_CHECKING:
     from m3h.training.trained import TrainedNetwork
@@ -41,21 +41,21 @@ class Raw:
 
 
 @torch.no_grad()
-def run(network: Network, material: Material, rows: Rows, slots: Sequence[int] | None = None) -> Raw:
-    """The fleet's outputs on ``rows``, without dropout. ``slots``: of which tasks (default: all)."""
+def run(network: Network, material: Material, rows: Rows) -> Raw:
+    """The fleet's outputs on ``rows``, without dropout."""
     heads: dict[int, list[NDArray[np.float64]]] = {}
     latents: dict[int, list[NDArray[np.float32]]] = {}
     errors: dict[int, list[NDArray[np.float64]]] = {}
     attention = np.zeros((network.fleet, len(network.shape.slots), len(network.shape.slots)))
     scale = network.output_scale.cpu().double().numpy()
-    for inputs, outputs in _chunks(network, material, rows, slots):
+    for inputs, outputs in _chunks(network, material, rows, None):
         for slot, y in outputs.heads.items():
             heads.setdefault(slot, []).append(y.cpu().double().numpy() * scale[:, slot, None, None])
         for slot, y in outputs.reconstructions.items():
             latents.setdefault(slot, []).append(outputs.tokens[:, slot].cpu().numpy())
-            error = (y - torch.cat(inputs.values, 1)).square().mean(-1)
+            error = y.sub_(torch.cat(inputs.values, 1)).square_().mean(-1)
             errors.setdefault(slot, []).append(error.cpu().double().numpy())
-        attention += outputs.attention.cpu().double().sum(1).numpy()
+        attention += outputs.attention.sum(1, dtype=torch.float64).cpu().numpy()
     return Raw(
         heads={slot: np.concatenate(parts, 1) for slot, parts in heads.items()},
         latents={slot: np.concatenate(parts, 1) for slot, parts in latents.items()},
@@ -64,12 +64,19 @@ def run(network: Network, material: Material, rows: Rows, slots: Sequence[int] |
     )
 
 
+@torch.no_grad()
+def latents(network: Network, material: Material, rows: Rows, slots: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+    """The tokens of clustering slots on ``rows``, slot -> (fleet, row, token width), without their decoders."""
+    parts = [outputs.tokens[:, list(slots)].cpu().numpy() for _, outputs in _chunks(network, material, rows, ())]
+    whole = np.concatenate(parts, 2)
+    return {slot: whole[:, number] for number, slot in enumerate(slots)}
+
+
 def _chunks(
     network: Network, material: Material, rows: Rows, slots: Sequence[int] | None
 ) -> Iterator[tuple[Inputs, Outputs]]:
     for begin in range(0, len(rows), CHUNK):
-        index = torch.from_numpy(rows[begin : begin + CHUNK]).to(material.present.device)
-        inputs = material.inputs(index)
+        inputs = material.inputs(torch.from_numpy(rows[begin : begin + CHUNK]).to(material.device))
         yield inputs, network(inputs, None, slots)
 
 
@@ -86,11 +93,10 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Grouping:
-    """What it takes to group rows: the centres of one member's latent space, the fixed space, and the rows' inputs."""
+    """What it takes to group rows: the centres of one member's latent space, and the rows' places in the fixed one."""
 
     centres: NDArray[np.float32]
-    space: FixedSpace
-    flat: NDArray[np.float32]
+    fixed: NDArray[np.float64]
 
 
 def prediction(kind: Kind, raw: Raw, member: int, slot: int, grouping: Grouping | None = None) -> Prediction:
@@ -104,7 +110,7 @@ def prediction(kind: Kind, raw: Raw, member: int, slot: int, grouping: Grouping 
         return Prediction(
             clusters=assign(latent, grouping.centres),
             latent=latent.astype(np.float64),
-            fixed=grouping.space.place(grouping.flat),
+            fixed=grouping.fixed,
             reconstruction=raw.errors[slot][member],
         )
     y = raw.heads[slot][member]
@@ -139,12 +145,9 @@ def apply(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> tuple[dict[s
         )
     data = material(dataset, trained.trial.sources, rows, rows, scaler=trained.scaler)
     raw = run(trained.network(), data, rows)
-    flat = data.flat(rows) if trained.centres else None
     groupings: dict[int, Grouping] = {}
     if trained.space is not None:
-        flat = data.flat(rows)
+        fixed = trained.space.place(data.flat(rows))
         tasks = enumerate(trained.trial.tasks)
-        groupings = {
-            n: Grouping(trained.centres[name], trained.space, flat) for n, name in tasks if name in trained.centres
-        }
+        groupings = {n: Grouping(trained.centres[name], fixed) for n, name in tasks if name in trained.centres}
     return member(raw, 0, trained.trial.tasks, trained.shape.slots, groupings), raw.attention[0]

@@ -12,6 +12,7 @@ from m3h.dataset.dataset import Dataset
 from m3h.study.presets import SEQUENTIAL_UP_TO, Preset, Protocol
 
 Update = Literal["sequential", "joint"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Trial:
     fold: int | None = None
     folds: int = 5
     replicate: int = 0
-    precision: Literal["float32"] = "float32"
+    precision: Precision = "float32"
     device: Literal["cpu", "cuda", "mps"] = "cpu"
 
     @cached_property
@@ -62,6 +63,7 @@ def make_trial(
     replicate: int = 0,
     seed: int | None = None,
     device: Literal["cpu", "cuda", "mps"] = "cpu",
+    precision: Precision = "float32",
     sources: Sequence[str] | None = None,
 ) -> Trial:
     """The trial of a task set under a protocol: without a learning rate or batch size, the last of the protocol's list.
@@ -84,6 +86,7 @@ def make_trial(
         fold=fold,
         folds=protocol.folds,
         replicate=replicate,
+        precision=precision,
         device=device,
     )
 

@@ -1,0 +1,178 @@
+"""A lane: members of a fleet whose passes and steps are computed at once.
+
+A fleet is split into lanes that go side by side through the same batches and dropout masks. On a CPU a lane is as
+many members as keep their gradients in the cache; on a card it is the whole fleet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from m3h.dataset.dataset import Dataset, Rows
+from m3h.network.between import Dropout
+from m3h.network.contrastive import Pair
+from m3h.network.network import Inputs, Network, Outputs, Shape
+from m3h.network.products import HALF
+from m3h.training import losses
+from m3h.training.adam import FleetAdam, Members
+from m3h.training.batches import Material
+from m3h.training.trial import Trial
+
+#: The number of the contrastive loss in the order of losses; the others are slots.
+CONTRASTIVE = -1
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels of all tasks of a fleet: ``known`` and ``value`` (task, sample) on the device, the former also as
+    ``labelled`` on the CPU; ``place`` of each task."""
+
+    place: dict[str, int]
+    labelled: NDArray[np.bool_]
+    known: Bool[Tensor, "task sample"]
+    value: Float[Tensor, "task sample"]
+
+    @staticmethod
+    def of(dataset: Dataset, fleet: Sequence[Trial], device: str) -> Targets:
+        """The labels of all tasks that any member has."""
+        names = list(dict.fromkeys(name for trial in fleet for name in trial.tasks))
+        values = np.stack([dataset.labels[name].values for name in names])
+        labelled = ~np.isnan(values)
+        return Targets(
+            place={name: number for number, name in enumerate(names)},
+            labelled=labelled,
+            known=torch.from_numpy(labelled).to(device),
+            value=torch.from_numpy(np.nan_to_num(values).astype(np.float32)).to(device),
+        )
+
+
+class Batch:
+    """One batch, made once for all lanes and all passes over it: inputs, targets, and what is to be compared."""
+
+    def __init__(self, material: Material, targets: Targets, rows: Rows, half: bool) -> None:
+        index = torch.from_numpy(rows).to(material.device)
+        self.material, self.rows = material, rows
+        self.full: Inputs = material.inputs(index)
+        self.inputs = self.full
+        if half:
+            self.inputs = Inputs(tuple(values.to(HALF) for values in self.full.values), self.full.present)
+        self.known = targets.known.index_select(1, index)  # (task, batch)
+        self.value = targets.value.index_select(1, index)
+        self.labelled: Members = np.any(targets.labelled[:, rows], axis=1)  # (task,)
+
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Which modalities and rows the contrastive loss compares."""
+        return self.material.pairs(self.rows)
+
+    @cached_property
+    def flat(self) -> Float[Tensor, "batch inputs"]:
+        """The scaled inputs side by side: what a decoder should give back."""
+        return torch.cat(self.full.values, 1)
+
+
+class Lane:
+    """Some members of a fleet: their network, which tasks are in its slots, and their optimiser."""
+
+    def __init__(self, dataset: Dataset, trials: Sequence[Trial], shape: Shape, train: Rows, targets: Targets) -> None:
+        first = trials[0]
+        self.trials, self.shape, self.preset = tuple(trials), shape, shape.preset
+        self.network = Network(shape, len(trials))
+        self.network.start(first.seed, first.replicate)
+        self.warnings: list[list[str]] = [[] for _ in trials]
+        self._start_heads(dataset, train)
+        self.network.to(first.device)
+        self.network.train_in(first.precision)
+        self.place = np.array([[targets.place[name] for name in trial.tasks] for trial in trials])  # (member, slot)
+        self.column = torch.from_numpy(self.place).to(first.device)
+        self.weight = torch.tensor([trial.weights for trial in trials], device=first.device)  # (member, slot)
+        self.adam = FleetAdam(
+            list(self.network.parameters()), [trial.learning_rate for trial in trials], self.preset.clip
+        )
+        self.alive: Members = np.ones(len(trials), bool)
+        self.failed = [""] * len(trials)
+        self.groups = _alike(shape)
+
+    def _start_heads(self, dataset: Dataset, train: Rows) -> None:
+        for member, trial in enumerate(self.trials):
+            for slot, name in enumerate(trial.tasks):
+                labels = dataset.labels[name]
+                if labels.task.kind not in losses.STARTS:
+                    continue
+                values = labels.values[train]
+                start = losses.STARTS[labels.task.kind](values[~np.isnan(values)], labels.width, self.preset)
+                bias = self.network.heads.head(slot).bias
+                if start.bias is not None and bias is not None:
+                    bias.data[member] = torch.tensor(start.bias)
+                self.network.output_scale[member, slot] = start.scale
+                if start.warning:
+                    self.warnings[member].append(f"{name}: {start.warning}")
+
+    def joint(self, batch: Batch, dropout: Dropout, contrastive: bool, step: int) -> None:
+        """One forward pass and one step on the weighted sum of all losses."""
+        outputs = self.network(batch.inputs, dropout)
+        slots = range(len(self.shape.slots))
+        loss, has = self._task_losses(outputs, batch, slots), np.any(batch.labelled[self.place], axis=1)
+        if contrastive and batch.pairs:
+            loss = loss + self._contrastive_loss(outputs.embeddings, batch)
+            has = np.ones_like(has)
+        self._step(loss, has, step)
+
+    def sequential(self, batch: Batch, order: Iterable[int], dropouts: Callable[[int], Dropout], step: int) -> None:
+        """The paper's update: each loss in turn, with a fresh forward pass and a step of its own."""
+        for number in order:
+            if number != CONTRASTIVE:
+                has = batch.labelled[self.place[:, number]]
+                if (has & self.alive).any():
+                    outputs = self.network(batch.inputs, dropouts(number), (number,))
+                    self._step(self._task_losses(outputs, batch, (number,)), has, step)
+            elif batch.pairs:
+                embeddings = self.network.embed(batch.inputs, dropouts(number))
+                self._step(self._contrastive_loss(embeddings, batch), np.ones_like(self.alive), step)
+
+    def _contrastive_loss(self, embeddings: tuple[Tensor, ...], batch: Batch) -> Float[Tensor, " fleet"]:
+        return self.network.contrastive(embeddings, batch.pairs) * self.preset.contrastive_weight
+
+    def _task_losses(self, outputs: Outputs, batch: Batch, slots: Iterable[int]) -> Float[Tensor, " fleet"]:
+        """Sum over slots of each member's weighted loss; those of equal kind and width at once."""
+        wanted = set(slots)
+        parts = []
+        for group in self.groups:
+            same = [slot for slot in group if slot in wanted]
+            if not same:
+                continue
+            if same[0] in outputs.reconstructions:
+                loss = losses.reconstruction(outputs.reconstructions[same[0]], batch.flat, self.shape)[:, None]
+            else:
+                column = self.column[:, same]  # (fleet, n)
+                value = batch.value[column] / self.network.output_scale[:, same, None]  # (fleet, n, batch)
+                heads = torch.stack([outputs.heads[slot] for slot in same], 1)
+                rows = losses.ROW_LOSSES[self.shape.slots[same[0]].kind](heads, value)
+                loss = losses.masked_mean(rows, batch.known[column])
+            parts.append((loss * self.weight[:, same]).sum(1))
+        return torch.stack(parts).sum(0)
+
+    def _step(self, loss: Float[Tensor, " fleet"], has: Members, step: int) -> None:
+        self.adam.zero()
+        torch.autograd.backward(loss.sum())  # members share no weights, so the sum's gradient is each member's own
+        active = self.alive & has
+        lost = active & ~self.adam.step(active)
+        for member in np.flatnonzero(lost):
+            self.alive[member] = False
+            self.failed[member] = f"the loss or its gradient was not finite in step {step + 1}"
+
+
+def _alike(shape: Shape) -> list[list[int]]:
+    """Slots of equal kind and width, which have one loss; each clustering for itself."""
+    groups: dict[object, list[int]] = {}
+    for number, slot in enumerate(shape.slots):
+        groups.setdefault(number if slot.kind == "clustering" else slot, []).append(number)
+    return list(groups.values())

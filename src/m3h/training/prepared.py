@@ -1,0 +1,50 @@
+"""What fleets on the same rows and sources have in common: scaled inputs, and the space in which groupings compare."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3h.dataset.dataset import Dataset
+from m3h.training.batches import Material, material, trial_rows
+from m3h.training.clusters import FixedSpace
+from m3h.training.trial import Trial
+
+
+class Prepared:
+    """Scaled inputs of one fold; the fixed space and the evaluated rows' places in it when a clustering asks."""
+
+    def __init__(self, inputs: Material, seed: int) -> None:
+        self.material, self.seed = inputs, seed
+
+    @cached_property
+    def space(self) -> FixedSpace:
+        """Principal components of the rows trained on."""
+        return FixedSpace.fit(self.material.flat(self.material.train), self.seed)
+
+    @cached_property
+    def fixed(self) -> NDArray[np.float64]:
+        """The evaluated rows in the fixed space (row, dimensions)."""
+        return self.space.place(self.material.flat(self.material.evaluate))
+
+
+class Materials:
+    """Keeps what the last fleet was trained on for the next ones: scaling thousands of columns costs as much as an
+    epoch of a small network. Holds one fold at a time; memory of one scaled data set."""
+
+    def __init__(self) -> None:
+        self._dataset: Dataset | None = None
+        self._key: tuple[object, ...] = ()
+        self._kept: Prepared | None = None
+
+    def of(self, dataset: Dataset, trial: Trial) -> Prepared:
+        """The scaled inputs of a trial."""
+        key = (trial.sources, trial.fold, trial.folds, trial.device, trial.seed)
+        if self._kept is None or self._dataset is not dataset or self._key != key:
+            self._kept = None  # the old goes before the new comes: they need not fit beside each other
+            train, evaluate = trial_rows(dataset, trial)
+            made = material(dataset, trial.sources, train, evaluate, device=trial.device)
+            self._dataset, self._key, self._kept = dataset, key, Prepared(made, trial.seed)
+        return self._kept
