@@ -1,0 +1,1 @@
+"""Task interaction measurement: what adding a target task does to the score of a source task."""
