@@ -1,0 +1,1 @@
+"""Which tasks to learn together with each task, chosen by cross-validation on training rows alone."""
