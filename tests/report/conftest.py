@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import pools
 from m3h.study.task import METRICS
 
 NAMES = (
@@ -326,5 +327,27 @@ def run(tmp_path: Path) -> Callable[..., Path]:
     def made(tasks: int | Sequence[str], **options: object) -> Path:
         names = task_names(tasks) if isinstance(tasks, int) else tasks
         return make_run(tmp_path / "run", names, **options)  # type: ignore[arg-type]
+
+    return made
+
+
+@pytest.fixture
+def pooled(tmp_path: Path) -> Callable[..., Path]:
+    """``pooled(5, tim="exact", search=True)`` writes a run folder with those parts; unless ``scored``, TIM alone."""
+
+    def made(
+        tasks: int, *, tim: str = "", search: bool = False, joint: bool = True, scored: bool = True, **options: object
+    ) -> Path:
+        names = task_names(tasks)
+        kinds = {name: kind_of(name) for name in names}
+        series = ("single", "joint") if joint else ("single",)
+        folder = make_run(tmp_path / "pooled", names, series=series, **options)  # type: ignore[arg-type]
+        if search:
+            pools.add_search(folder, names, kinds, joint=joint)
+        if tim:
+            pools.add_tim(folder, names, kinds, method=tim)
+        if not scored:
+            pools.without_scores(folder)
+        return folder
 
     return made

@@ -1,11 +1,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from m3h.core.errors import FolderError
+from m3h.experiments.search.found import Found, Row
+from m3h.experiments.tim.interactions import Interactions
+from m3h.report.choices import choices
 from m3h.report.contents import read, series_of, verdict
+from m3h.report.interactions import matrix
 
 Run = Callable[..., Path]
 
@@ -104,3 +109,105 @@ def test_predictions_that_are_no_table_are_an_error(run: Run) -> None:
     (folder / "predictions.parquet").write_bytes(b"not a table")
     with pytest.raises(FolderError, match=r"predictions\.parquet cannot be read"):
         read(folder)
+
+
+def rewrite(file: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    change(pl.read_csv(file)).write_csv(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda frame: pl.concat([frame, frame.head(1)]), "holds a pair of tasks twice"),
+        (lambda frame: frame.with_columns(rank=pl.lit(None, pl.Float64)), "holds a value without its rank"),
+        (lambda frame: frame.drop("q"), "lacks a column"),
+        (
+            lambda frame: frame.with_columns(
+                method=pl.when(pl.col("source") == "death").then(pl.lit("exact")).otherwise("method")
+            ),
+            "holds values of several methods",
+        ),
+    ],
+)
+def test_interactions_that_contradict_themselves_are_an_error(
+    pooled: Run, change: Callable[[pl.DataFrame], pl.DataFrame], said: str
+) -> None:
+    folder = pooled(5, tim="shared")
+    rewrite(folder / "tim.csv", change)
+    with pytest.raises(FolderError, match=said) as caught:
+        read(folder)
+    assert "tim.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_search_with_several_or_no_chosen_set_is_an_error(pooled: Run, chosen: bool) -> None:
+    folder = pooled(5, search=True)
+    rewrite(folder / "search.csv", lambda frame: frame.with_columns(chosen=pl.lit(chosen)))
+    with pytest.raises(FolderError, match="does not name one chosen set per task") as caught:
+        read(folder)
+    assert caught.value.got == "5 tasks with none or several"
+
+
+@pytest.mark.parametrize(
+    "part", ['{"tim": [1]}', '{"search": "x"}', '{"ledger": 5}', '{"tim": {"left_out": [{"task": "a"}]}}']
+)
+def test_facts_of_another_form_are_an_error(pooled: Run, part: str) -> None:
+    folder = pooled(3, tim="shared")
+    (folder / "run.json").write_text(part)
+    with pytest.raises(FolderError, match=r"run\.json is not as written"):
+        read(folder)
+
+
+def test_scores_may_be_absent_where_there_are_interactions(pooled: Run) -> None:
+    contents = read(pooled(5, tim="shared", scored=False))
+    assert contents.series == []
+    assert contents.alone == []
+    assert contents.tim.height == 20
+
+
+def test_folder_without_any_table_is_an_error(pooled: Run) -> None:
+    folder = pooled(3, tim="shared", scored=False)
+    rewrite(folder / "tim.csv", lambda frame: frame.head(0))
+    with pytest.raises(FolderError, match=r"scores\.csv is not there"):
+        read(folder)
+
+
+def test_diagonal_may_be_empty_or_absent(pooled: Run) -> None:
+    folder = pooled(3, tim="shared")
+    before = read(folder)
+    empty = before.tim.head(1).with_columns(
+        target=pl.col("source"), rank=pl.lit(None, pl.Float64), tim=pl.lit(None, pl.Float64)
+    )
+    rewrite(folder / "tim.csv", lambda frame: pl.concat([frame, empty], how="vertical_relaxed"))
+    assert matrix(read(folder)) is not None
+    assert before.tasks == read(folder).tasks
+
+
+def test_measured_interactions_are_read_as_they_were_written(pooled: Run) -> None:
+    folder = pooled(3, tim="exact")
+    tasks = ("death", "length_of_stay", "icu_type")
+    tim = np.array([[np.nan, 0.01, -0.02], [0.0, np.nan, np.nan], [0.3, 0.4, np.nan]])
+    q = np.where(tim > 0.2, 0.01, 0.5)
+    trials = np.full((3, 3), 96.0)
+    kinds = {"death": "binary", "length_of_stay": "regression", "icu_type": "multiclass"}
+    Interactions(tasks, "exact", tim, tim - 0.1, tim + 0.1, q, trials).table(kinds).write_csv(folder / "tim.csv")
+    found = matrix(read(folder))
+    assert found is not None
+    np.testing.assert_allclose(found.tim, tim)
+    np.testing.assert_array_equal(found.rank, [[np.nan, 1, -1], [0, np.nan, np.nan], [1, 2, np.nan]])
+    assert (found.tasks, found.metrics, found.method) == (tasks, ("auroc", "r2", "macro_auroc"), "exact")
+    assert np.argwhere(found.marked).tolist() == [[2, 0], [2, 1]]
+
+
+def test_search_is_read_as_it_was_written(pooled: Run) -> None:
+    folder = pooled(2, search=True)
+    rows = (
+        Row("death", "singles", ("death",), 0.8, 1, True),
+        Row("length_of_stay", "singles", ("length_of_stay",), float("nan"), 1),
+        Row("length_of_stay", "pairs", ("death", "length_of_stay"), 0.3, 2, True),
+    )
+    Found({}, rows, trainings=3).table().write_csv(folder / "search.csv")
+    alone, several = choices(read(folder))
+    assert (alone.tasks, alone.cv_score, alone.tried) == (("death",), 0.8, 1)
+    assert (several.tasks, several.cv_score, several.tried) == (("death", "length_of_stay"), 0.3, 2)
+    assert several.cv_gain is None

@@ -2,8 +2,10 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
+
 from m3h.report.contents import read
-from m3h.report.gallery import attentions, closer_look, scores, sources
+from m3h.report.gallery import attentions, closer_look, gained, interaction, scores, sources
 
 Run = Callable[..., Path]
 
@@ -39,3 +41,21 @@ def test_missing_figures_say_why(run: Run) -> None:
 def test_attention_caption_gives_equal_and_own_share(run: Run) -> None:
     caption = attentions(read(run(5))).plates[0].caption
     assert "Equal shares would be 0.20" in caption
+
+
+def test_interactions_and_gains_have_their_figures(pooled: Run) -> None:
+    contents = read(pooled(20, tim="shared", search=True))
+    assert interaction(contents).plates[0].caption.startswith("A row is a question that is scored")
+    drawn = gained(contents).plates
+    assert [bool(plate.caption) for plate in drawn] == [False] * (len(drawn) - 1) + [True]
+
+
+def test_nothing_measured_or_preferred_is_said(pooled: Run) -> None:
+    contents = read(pooled(4, tim="shared", search=True))
+    alone = pl.col("task_set") == pl.col("task")
+    bare = dataclasses.replace(
+        contents, tim=contents.tim.head(0), search=contents.search.filter(alone).with_columns(chosen=pl.lit(True))
+    )
+    for plates in (interaction(bare), gained(bare)):
+        assert not plates.plates
+        assert plates.missing.endswith(".")

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import pools
 from m3h.core.errors import FolderError
 from m3h.report.page import write_report
 
@@ -164,3 +165,68 @@ def test_folder_that_is_no_run_is_an_error(tmp_path: Path) -> None:
         write_report(tmp_path)
     assert "--out" in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_run_with_interactions_and_search_holds_every_task(pooled: Run) -> None:
+    folder = pooled(5, tim="shared", search=True)
+    page = page_of(folder)
+    text = Outline(page).text
+    table = pl.read_csv(folder / "tim.csv")
+    assert text.count("scored with and without") == 5
+    assert f"All {table.get_column('tim').drop_nulls().len()} pairs" in text
+    for part in ("Who helps whom", "The best sets", "Best set − Single", "winner's curse", "it excludes other sources"):
+        assert part in text
+    assert all(address.startswith("#") for address in resources(page))
+
+
+def test_many_pairs_are_folded_and_few_are_not(pooled: Run) -> None:
+    for count, attributes in ((6, {}), (5, {"open": None})):
+        tags = Outline(page_of(pooled(count, tim="pairs", scored=False))).tags
+        assert [attrs for tag, attrs in tags if tag == "details"] == [attributes]
+
+
+@pytest.mark.parametrize("count", [2, 44])
+def test_folder_of_interactions_alone(pooled: Run, count: int) -> None:
+    page = page_of(pooled(count, tim="exact", scored=False, departments=True))
+    assert len(page.encode()) < 1_500_000
+    text = Outline(page).text
+    assert "Who helps whom" in text
+    assert "no test row was looked at" in text
+    for part in ("All scores", "The best sets", "A closer look", "No baseline", "judged on", "were not compared"):
+        assert part not in text
+    identifiers = {attrs["id"] for _, attrs in Outline(page).tags if "id" in attrs}
+    assert {address[1:] for address in resources(page)} <= identifiers
+
+
+def test_folder_of_a_search_alone(pooled: Run) -> None:
+    text = Outline(page_of(pooled(5, search=True, joint=False))).text
+    assert "The best sets" in text
+    assert "best set is the network of the questions that the search chose" in text
+    assert "by the network of the chosen set" in text
+    for part in ("Who helps whom", "Joint − ", "joint learning", "each question was learnt by a network of its own"):
+        assert part not in text
+
+
+def test_interactions_whose_run_json_says_nothing(pooled: Run) -> None:
+    folder = pooled(3, tim="shared", scored=False)
+    (folder / "run.json").write_text("{}")
+    assert "Who helps whom" in Outline(page_of(folder)).text
+
+
+def test_names_in_interactions_and_search_are_escaped(run: Run) -> None:
+    names = [HOSTILE, "length_of_stay", "icu_type"]
+    folder = run(names, title=HOSTILE)
+    kinds = {HOSTILE: "binary", "length_of_stay": "regression", "icu_type": "multiclass"}
+    pools.add_search(folder, names, kinds)
+    pools.add_tim(folder, names, kinds)
+    page = page_of(folder)
+    assert "<script" not in page
+    assert HOSTILE in Outline(page[page.index('id="interactions"') :]).text
+
+
+def test_interactions_in_another_order_give_the_same_bytes(pooled: Run) -> None:
+    folder = pooled(5, tim="shared", scored=False)
+    first = page_of(folder)
+    frame = pl.read_csv(folder / "tim.csv")
+    frame.reverse().write_csv(folder / "tim.csv")
+    assert page_of(folder) == first

@@ -58,3 +58,19 @@ def test_failures_stand_before_warnings(run: Run) -> None:
 
 def test_versions_are_listed(run: Run) -> None:
     assert versions(read(run(2))) == "python 3.11, torch 2.15"
+
+
+def test_networks_of_chosen_sets_are_one_line(run: Run) -> None:
+    contents = read(run(3))
+    sets = [entry if entry["role"] == "single" else entry | {"role": "best"} for entry in contents.run["task_sets"]]
+    table = task_sets(dataclasses.replace(contents, run={**contents.run, "task_sets": sets}))
+    assert table is not None
+    assert [[cell.text for cell in row][:2] for row in table.rows] == [
+        ["1 network of a chosen set", "demographics and bedside"],
+        ["3 networks of one question each", "as above"],
+    ]
+
+
+def test_ledger_says_what_is_new(pooled: Run) -> None:
+    lines = {row[0].text: row[1].text for row in settings(read(pooled(5, tim="shared"))).rows}
+    assert lines["Ledger"] == "trainings: 121 finished, 1 failed, 120 new in this command"

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from m3h.report.contents import Contents, read
-from m3h.report.summary import cautions, comparisons, multiplicity, sentences
+from m3h.report.summary import cautions, comparisons, multiplicity, scores_about, sentences
 
 Run = Callable[..., Path]
 
@@ -117,3 +117,27 @@ def test_nothing_to_be_careful_about_is_not_invented(run: Run) -> None:
     contents = read(run(2, rows=600))
     calm = {**contents.run, "left_out": [], "audit": {**contents.audit, "alarms": []}}
     assert len(cautions(dataclasses.replace(contents, run=calm))) == 1
+
+
+def test_chosen_sets_are_counted_among_the_comparisons_but_told_once(pooled: Run) -> None:
+    contents = read(pooled(5, search=True))
+    subjects = [(comparison.subject, comparison.opponent) for comparison in comparisons(contents)]
+    assert subjects == [("joint", "single"), ("joint", "best"), ("best", "single")]
+    text = " ".join(sentences(contents))
+    assert text.count("On test rows the chosen sets are") == 1
+    assert "Against the set that the search chose for each question, joint learning is" in text
+
+
+@pytest.mark.parametrize(
+    ("joint", "search", "said"),
+    [
+        (True, True, "joint is one network for all of them, best set is"),
+        (False, True, "which best set is ahead"),
+        (True, False, "which joint is ahead"),
+        (False, False, "Lines are 95 % intervals."),
+    ],
+)
+def test_scores_are_introduced_by_what_there_is(pooled: Run, joint: bool, search: bool, said: str) -> None:
+    text = scores_about(read(pooled(5, joint=joint, search=search)))
+    assert said in text
+    assert ("▲" in text) == (joint or search)

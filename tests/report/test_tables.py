@@ -79,15 +79,14 @@ def one_difference(contents: Contents, metric: str, difference: float, low: floa
 def test_difference_is_marked_where_its_interval_excludes_zero(
     contents: Contents, metric: str, difference: float, low: float, high: float, text: str, tone: str
 ) -> None:
-    made = differences(one_difference(contents, metric, difference, low, high))
-    assert made is not None
+    (made,) = differences(one_difference(contents, metric, difference, low, high))
     assert made.columns == ("Question", "Measure", "Joint − Single", "relative")
     assert (made.rows[0][2].text, made.rows[0][2].tone) == (text, tone)
     assert made.rows[0][3].text == "+12.3\u00a0%"
 
 
 def test_no_differences_no_table(contents: Contents) -> None:
-    assert differences(dataclasses.replace(contents, differences=contents.differences.head(0))) is None
+    assert differences(dataclasses.replace(contents, differences=contents.differences.head(0))) == []
 
 
 def test_grouped_puts_a_heading_before_each_group_in_order() -> None:

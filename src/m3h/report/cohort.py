@@ -51,7 +51,12 @@ def flow(contents: Contents) -> Flow | None:
         all=Box("Samples read", counted["rows"], counted["patients"], "one sample is one moment of prediction"),
         unused=counted["rows"] - counted["train_rows"] - counted["test_rows"],
         train=Box("Training", counted["train_rows"], counted["train_patients"], f"split {split}"),
-        test=Box("Test", counted["test_rows"], counted["test_patients"], "looked at once, at the end"),
+        test=Box(
+            "Test",
+            counted["test_rows"],
+            counted["test_patients"],
+            "looked at once, at the end" if contents.series else "not looked at",
+        ),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,32 +10,47 @@ from typing import Any, Literal
 import polars as pl
 
 from m3h.core.errors import FolderError
-from m3h.study.task import HEADLINE, LOWER_IS_BETTER
+from m3h.report import folder
+from m3h.report.folder import NUMBER, TEXT, TRUTH, WHOLE, Schema
+from m3h.study.task import HEADLINE, LOWER_IS_BETTER, METRICS
 
-_TEXT, _NUMBER, _WHOLE = pl.String(), pl.Float64(), pl.Int64()
-_SCORES: dict[str, pl.DataType] = {
-    **dict.fromkeys(("study", "task", "kind", "metric", "preset", "task_set", "role"), _TEXT),
-    "n_test": _WHOLE,
-    **dict.fromkeys(("value", "low", "high", "sd_paper"), _NUMBER),
-    "seed": _WHOLE,
+_SCORES: Schema = {
+    **dict.fromkeys(("study", "task", "kind", "metric", "preset", "task_set", "role"), TEXT),
+    "n_test": WHOLE,
+    **dict.fromkeys(("value", "low", "high", "sd_paper"), NUMBER),
+    "seed": WHOLE,
 }
-_DIFFERENCES: dict[str, pl.DataType] = {
-    **dict.fromkeys(("task", "metric", "role_a", "preset_a", "role_b", "preset_b"), _TEXT),
-    **dict.fromkeys(("difference", "relative", "low", "high"), _NUMBER),
+_DIFFERENCES: Schema = {
+    **dict.fromkeys(("task", "metric", "role_a", "preset_a", "role_b", "preset_b"), TEXT),
+    **dict.fromkeys(("difference", "relative", "low", "high"), NUMBER),
 }
-_ATTENTION: dict[str, pl.DataType] = {
-    **dict.fromkeys(("preset", "task_set", "task", "from_task"), _TEXT),
-    "weight": _NUMBER,
+_ATTENTION: Schema = {
+    **dict.fromkeys(("preset", "task_set", "task", "from_task"), TEXT),
+    "weight": NUMBER,
 }
-_PREDICTIONS: dict[str, pl.DataType] = {
-    **dict.fromkeys(("task", "class", "preset", "task_set", "role"), _TEXT),
-    "seed": _WHOLE,
-    **dict.fromkeys(("truth", "prediction"), _NUMBER),
+_PREDICTIONS: Schema = {
+    **dict.fromkeys(("task", "class", "preset", "task_set", "role"), TEXT),
+    "seed": WHOLE,
+    **dict.fromkeys(("truth", "prediction"), NUMBER),
+}
+_TIM: Schema = {
+    **dict.fromkeys(("source", "target"), TEXT),
+    **dict.fromkeys(("tim", "low", "high", "q"), NUMBER),
+    "trials": WHOLE,
+    "rank": NUMBER,
+    **dict.fromkeys(("method", "metric"), TEXT),
+}
+_SEARCH: Schema = {
+    **dict.fromkeys(("task", "step", "task_set"), TEXT),
+    "cv_score": NUMBER,
+    "tried": WHOLE,
+    "chosen": TRUTH,
 }
 
 #: Which way a paired difference points, read from its interval; "none" where there is no interval.
 Verdict = Literal["ahead", "behind", "open", "none"]
 _ROLE_ORDER = ("single", "joint", "best", "baseline")
+_KIND_OF = {metric: kind for kind, metrics in METRICS.items() for metric in metrics}
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,8 @@ class Contents:
     """One run folder. Frames that the folder lacks are empty, with their columns.
 
     ``scores`` and ``differences`` are sorted into the study's order of tasks; ``predictions`` holds no sample or
-    patient id, so that none can reach the page.
+    patient id, so that none can reach the page. ``tim`` has one row per pair of tasks, source scored and target added;
+    ``search`` the sets that were tried for each task, one of them chosen.
     """
 
     run: Mapping[str, Any]
@@ -52,6 +67,8 @@ class Contents:
     differences: pl.DataFrame
     attention: pl.DataFrame
     predictions: pl.DataFrame
+    tim: pl.DataFrame
+    search: pl.DataFrame
 
     @property
     def audit(self) -> Mapping[str, Any]:
@@ -60,13 +77,15 @@ class Contents:
 
     @property
     def tasks(self) -> list[Mapping[str, Any]]:
-        """The audit's tasks in the study's order; without an audit, names and kinds as the scores give them."""
-        listed = list(self.audit.get("tasks") or [])
-        known = {task["name"] for task in listed}
-        for row in self.scores.select("task", "kind").unique(maintain_order=True).iter_rows(named=True):
-            if row["task"] not in known:
-                listed.append({"name": row["task"], "kind": row["kind"]})
-        return listed
+        """The audit's tasks in the study's order; without an audit, names and kinds as the tables give them."""
+        listed = {task["name"]: task for task in self.audit.get("tasks") or []}
+        for name, kind in self.scores.select("task", "kind").iter_rows():
+            listed.setdefault(name, {"name": name, "kind": kind})
+        for name, metric in self.tim.select("source", "metric").iter_rows():
+            listed.setdefault(name, {"name": name, "kind": _KIND_OF.get(metric, "")})
+        for name in [*self.tim.get_column("target"), *self.search.get_column("task")]:
+            listed.setdefault(name, {"name": name, "kind": ""})
+        return list(listed.values())
 
     @property
     def headline(self) -> pl.DataFrame:
@@ -84,18 +103,31 @@ class Contents:
     @property
     def alone(self) -> list[str]:
         """Tasks whose joint network holds no other task: for them joint and single are one and the same network."""
-        joint = self.headline.filter((pl.col("role") == "joint") & (pl.col("task_set") == pl.col("task")))
-        return joint.get_column("task").unique(maintain_order=True).to_list()
+        return self.alone_as("joint")
+
+    def alone_as(self, role: str) -> list[str]:
+        """Tasks whose network of that role holds no other task."""
+        own = self.headline.filter((pl.col("role") == role) & (pl.col("task_set") == pl.col("task")))
+        return own.get_column("task").unique(maintain_order=True).to_list()
+
+    def facts(self, part: str) -> Mapping[str, Any]:
+        """What run.json says of a part of the run, such as ``tim`` or ``search``; empty where it says nothing."""
+        return self.run.get(part) or {}
 
 
 def read(run_folder: Path) -> Contents:
-    """The contents of ``run_folder``: run.json and scores.csv are needed, the other files may be absent.
+    """The contents of ``run_folder``: run.json is needed, and scores.csv, tim.csv or search.csv; others may be absent.
 
     Where a run was repeated with several seeds, the rows of the lowest are kept. Errors: FolderError.
     """
-    run = _json(run_folder / "run.json")
-    scores = _csv(run_folder / "scores.csv", _SCORES)
-    if scores.is_empty():
+    run = folder.json_object(run_folder / "run.json")
+    _check_facts(run, run_folder / "run.json")
+    tim, search = folder.csv(run_folder / "tim.csv", _TIM), folder.csv(run_folder / "search.csv", _SEARCH)
+    _check_tim(tim, run_folder / "tim.csv")
+    _check_search(search, run_folder / "search.csv")
+    scores_file = run_folder / "scores.csv"
+    scores = folder.csv(scores_file, _SCORES, needed=tim.is_empty() and search.is_empty())
+    if scores.is_empty() and scores_file.exists():
         raise FolderError(
             "scores.csv has no row",
             where=str(run_folder),
@@ -103,14 +135,45 @@ def read(run_folder: Path) -> Contents:
             next_step="repeat the run; this one did not get as far as its scores",
         )
     order = [task["name"] for task in (run.get("audit") or {}).get("tasks") or []]
-    scores = _in_order(_lowest_seed(scores), order)
     return Contents(
         run=run,
-        scores=scores,
-        differences=_in_order(_csv(run_folder / "differences.csv", _DIFFERENCES, needed=False), order),
-        attention=_csv(run_folder / "attention.csv", _ATTENTION, needed=False),
-        predictions=_lowest_seed(_parquet(run_folder / "predictions.parquet", _PREDICTIONS)),
+        scores=_in_order(_lowest_seed(scores), order),
+        differences=_in_order(folder.csv(run_folder / "differences.csv", _DIFFERENCES), order),
+        attention=folder.csv(run_folder / "attention.csv", _ATTENTION),
+        predictions=_lowest_seed(folder.parquet(run_folder / "predictions.parquet", _PREDICTIONS)),
+        tim=tim,
+        search=_in_order(search, order),
     )
+
+
+def _check_facts(run: Mapping[str, Any], file: Path) -> None:
+    """What run.json says of the search and the interactions has the form that is read further on."""
+    for part in ("tim", "search", "ledger"):
+        facts = run.get(part) or {}
+        if not isinstance(facts, dict):
+            raise folder.not_a_run(file, "is not as written", got=f'"{part}" is no object')
+        for entry in facts.get("left_out") or []:
+            if not isinstance(entry, dict) or not {"task", "reason"} <= set(entry):
+                raise folder.not_a_run(file, "is not as written", got=f'a task left out of "{part}" without a reason')
+
+
+def _check_tim(frame: pl.DataFrame, file: Path) -> None:
+    """Every pair once, every value with its rank, one method: what the heat map takes for granted."""
+    pairs = frame.filter(pl.col("source") != pl.col("target"))
+    if pairs.select("source", "target").is_duplicated().any():
+        raise folder.not_a_run(file, "holds a pair of tasks twice")
+    if pairs.filter(pl.col("tim").is_not_null() & pl.col("rank").is_null()).height:
+        raise folder.not_a_run(file, "holds a value without its rank")
+    if pairs.get_column("method").n_unique() > 1:
+        methods = ", ".join(pairs.get_column("method").unique(maintain_order=True))
+        raise folder.not_a_run(file, "holds values of several methods", got=methods)
+
+
+def _check_search(frame: pl.DataFrame, file: Path) -> None:
+    chosen = frame.group_by("task", maintain_order=True).agg(pl.col("chosen").fill_null(False).sum())
+    wrong = chosen.filter(pl.col("chosen") != 1).height
+    if wrong:
+        raise folder.not_a_run(file, "does not name one chosen set per task", got=f"{wrong} tasks with none or several")
 
 
 def series_of(role: str, preset: str) -> str:
@@ -125,65 +188,6 @@ def verdict(metric: str, low: float | None, high: float | None) -> Verdict:
     if low <= 0 <= high:
         return "open"
     return "ahead" if (low > 0) != (metric in LOWER_IS_BETTER) else "behind"
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _not_a_run(file, "cannot be read") from error
-    if not isinstance(content, dict):
-        raise _not_a_run(file, "is not a JSON object")
-    return content
-
-
-def _csv(file: Path, schema: Mapping[str, pl.DataType], *, needed: bool = True) -> pl.DataFrame:
-    if not file.exists():
-        if needed:
-            raise _not_a_run(file, "is not there")
-        return pl.DataFrame(schema=dict(schema))
-    try:
-        frame = pl.read_csv(file, schema_overrides=dict(schema))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise _not_a_run(file, "cannot be read as a table") from error
-    return _fitted(frame, file, schema)
-
-
-def _parquet(file: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    if not file.exists():
-        return pl.DataFrame(schema=dict(schema))
-    try:
-        # sorted, so that the page's bytes do not follow the order in which trainings finished
-        frame = pl.read_parquet(file).sort(pl.all())
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise _not_a_run(file, "cannot be read as a table") from error
-    return _fitted(frame, file, schema)
-
-
-def _fitted(frame: pl.DataFrame, file: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """The columns of ``schema`` alone, not-a-number made missing."""
-    absent = [name for name in schema if name not in frame.columns]
-    if absent:
-        raise _not_a_run(file, "lacks a column", got=", ".join(absent))
-    return frame.select(_column(name, kind) for name, kind in schema.items())
-
-
-def _column(name: str, kind: pl.DataType) -> pl.Expr:
-    """A column of its kind; an empty word is a word, a number that is none is missing."""
-    column = pl.col(name).cast(kind)
-    if kind == _TEXT:
-        return column.fill_null("")
-    return column.fill_nan(None) if kind == _NUMBER else column
-
-
-def _not_a_run(file: Path, what: str, got: str | None = None) -> FolderError:
-    return FolderError(
-        f"{file.name} {what}",
-        where=str(file.parent),
-        got=got,
-        expected="a folder that m3h run has written",
-        next_step="give the folder named by --out of that run, or repeat the run",
-    )
 
 
 def _lowest_seed(frame: pl.DataFrame) -> pl.DataFrame:

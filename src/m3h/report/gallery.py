@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from m3h.report import words
+from m3h.report import choices, interactions, words
 from m3h.report.contents import Contents
-from m3h.report.figures import attention, clusters, coverage, forest, roc, scatter
+from m3h.report.figures import attention, clusters, coverage, forest, gains, roc, scatter
+from m3h.report.figures import interactions as heat_map
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,36 @@ def attentions(contents: Contents) -> Plates:
         plates.append(Plate(Markup(attention.draw(matrix, f"attention-{index}")), caption))
     missing = "No joint network of two or more questions left attention weights, so there is no matrix to draw."
     return Plates("Which questions look at which", tuple(plates), "" if plates else missing)
+
+
+def interaction(contents: Contents) -> Plates:
+    """The heat map of interactions."""
+    made = interactions.matrix(contents)
+    return _plates(
+        "Which questions help which",
+        [heat_map.draw(made, "interactions")] if made and made.measured else [],
+        interactions.reading(made) if made else "",
+        "No pair of questions could be measured, so there is no matrix to draw.",
+    )
+
+
+def gained(contents: Contents) -> Plates:
+    """Gains of the chosen sets, one sheet or more per family of metrics."""
+    panels = gains.panels(choices.choices(contents))
+    caption = (
+        "The circle is the gain by cross-validation, which chose the set; the cross is the gain on test rows with its "
+        "95 % interval. Where the circle lies to the right, choosing has flattered. Questions that are best alone are "
+        "not drawn."
+    )
+    return Plates(
+        "What the chosen sets gain",
+        tuple(
+            # Markup: built by the drawing library, every name in it drawn as shapes or escaped by the serialiser
+            Plate(Markup(gains.draw(panel, f"gains-{place}")), caption if place == len(panels) else "")
+            for place, panel in enumerate(panels, start=1)
+        ),
+        "" if panels else "No question had a set that the search preferred to it alone.",
+    )
 
 
 def closer_look(contents: Contents) -> list[Plates]:

@@ -9,18 +9,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from m3h.core.atomic import atomic_file
-from m3h.report import cohort, gallery, provenance, summary, tables, words
+from m3h.report import choices, cohort, gallery, interactions, provenance, summary, tables, words
 from m3h.report.contents import Contents, read
 
 _TEMPLATES = Path(__file__).parent / "templates"
+#: Up to so many pairs of questions are listed openly; of more the list is folded, and is not printed.
+OPEN_PAIRS = 20
 
 
 def write_report(run_folder: Path, out: Path | None = None) -> Path:
     """Write the report of ``run_folder`` to ``out``, by default its report.html, and return that path.
 
     Reads nothing but the run folder, and the same folder gives the same bytes. Parts whose files are absent are left
-    out with a sentence. Errors: FolderError where run.json or scores.csv is missing or unreadable, or ``out`` cannot
-    be written.
+    out with a sentence; a folder of ``m3h tim`` or ``m3h search`` alone has the parts that they leave. Errors:
+    FolderError where run.json is missing, or scores.csv, tim.csv and search.csv all are, where a file is unreadable,
+    or ``out`` cannot be written.
     """
     page = render(read(run_folder))
     target = out if out is not None else run_folder / "report.html"
@@ -87,10 +90,15 @@ def _parts(contents: Contents) -> dict[str, Any]:
         "scores": tables.scores(contents),
         "further_scores": tables.further_scores(contents),
         "differences": tables.differences(contents),
+        "scores_about": summary.scores_about(contents),
         "multiplicity": summary.multiplicity(contents),
         "alone": words.listed(contents.alone),
         "attentions": gallery.attentions(contents),
-        "closer_look": gallery.closer_look(contents),
+        "closer_look": gallery.closer_look(contents) if contents.series else [],
+        "scored": bool(contents.series),
+        "series": contents.series,
+        "interactions": _interactions(contents),
+        "choices": _choices(contents),
         "settings": provenance.settings(contents),
         "fields": provenance.fields(contents),
         "task_sets": provenance.task_sets(contents),
@@ -99,4 +107,34 @@ def _parts(contents: Contents) -> dict[str, Any]:
         "warnings": provenance.warnings(contents),
         "alarms": [str(alarm["text"]) for alarm in contents.audit.get("alarms") or []],
         "whole": words.whole,
+    }
+
+
+def _interactions(contents: Contents) -> dict[str, Any] | None:
+    """The section on which questions help which; None where nothing was measured."""
+    facts, made = contents.facts("tim"), interactions.matrix(contents)
+    if made is None:
+        return None
+    return {
+        "about": interactions.explanation(made, facts),
+        "plates": gallery.interaction(contents),
+        "caution": interactions.caution(made),
+        "helpers": interactions.helpers(made),
+        "pairs": interactions.pairs(made),
+        "open": made.measured <= OPEN_PAIRS,
+        "left_out": interactions.left_out(facts),
+    }
+
+
+def _choices(contents: Contents) -> dict[str, Any] | None:
+    """The section on chosen sets; None where nothing was searched."""
+    facts, found = contents.facts("search"), choices.choices(contents)
+    if not found:
+        return None
+    return {
+        "about": choices.explanation(found, facts),
+        "plates": gallery.gained(contents),
+        "caution": choices.caution(),
+        "table": choices.table(contents),
+        "left_out": interactions.left_out(facts),
     }

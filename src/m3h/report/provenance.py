@@ -10,6 +10,11 @@ from m3h.report.contents import Contents
 from m3h.report.tables import Table, cells
 
 _UPDATES = {"joint": "all losses in one step", "sequential": "a step per loss"}
+#: Roles of which a run may hold one network per task, and what those are called.
+_TOGETHER = {
+    "best": ("network of a chosen set", "networks of chosen sets"),
+    "single": ("network of one question", "networks of one question each"),
+}
 
 
 def settings(contents: Contents) -> Table:
@@ -25,10 +30,18 @@ def settings(contents: Contents) -> Table:
         ("Training", f"{chosen['setting']} ({grid})" if chosen.get("setting") else None),
         ("Device", chosen.get("device")),
         ("Threads", chosen.get("threads")),
+        ("Ledger", _ledger(contents.facts("ledger"))),
         ("Data fingerprint", (run.get("data") or {}).get("fingerprint")),
     ]
     rows = tuple(cells(line) for line in lines if line[1] not in (None, ""))
     return Table("Settings", ("", ""), rows, frozenset({0, 1}))
+
+
+def _ledger(counts: Mapping[str, Any]) -> str | None:
+    """How many trainings the ledger holds and how many this command added."""
+    names = {"finished": "finished", "failed": "failed", "new": "new in this command"}
+    known = [f"{words.whole(counts[key])} {text}" for key, text in names.items() if isinstance(counts.get(key), int)]
+    return f"trainings: {', '.join(known)}" if known else None
 
 
 def fields(contents: Contents) -> str:
@@ -47,7 +60,7 @@ def _plain(value: object) -> str:
 
 
 def task_sets(contents: Contents) -> Table | None:
-    """The networks that were trained: each joint one, and the single ones as one line; None where run.json has none."""
+    """The networks that were trained: each joint one, the single and the chosen ones as a line each; or None."""
     kept = contents.run.get("task_sets") or []
     rows = [
         cells(
@@ -60,27 +73,34 @@ def task_sets(contents: Contents) -> Table | None:
             ]
         )
         for entry in kept
-        if entry["role"] != "single"
+        if entry["role"] not in _TOGETHER
     ]
-    singles = [entry for entry in kept if entry["role"] == "single"]
-    if singles:
-        rows.append(
-            cells(
-                [
-                    words.counted(len(singles), "network of one question", "networks of one question each"),
-                    "as above",
-                    _range([entry.get("weights") for entry in singles]),
-                    words.listed(
-                        sorted({_UPDATES.get(entry["update"], "") for entry in singles if entry.get("update")})
-                    ),
-                    words.duration(sum(entry.get("seconds") or 0.0 for entry in singles)),
-                ]
+    for role, names in _TOGETHER.items():
+        several = [entry for entry in kept if entry["role"] == role]
+        if several:
+            rows.append(
+                cells(
+                    [
+                        words.counted(len(several), *names),
+                        "as above" if rows else _sources(several),
+                        _range([entry.get("weights") for entry in several]),
+                        words.listed(
+                            sorted({_UPDATES.get(entry["update"], "") for entry in several if entry.get("update")})
+                        ),
+                        words.duration(sum(entry.get("seconds") or 0.0 for entry in several)),
+                    ]
+                )
             )
-        )
     if not rows:
         return None
     titles = ("Questions", "Sources", "Weights", "Steps", "Time")
     return Table("The networks", titles, tuple(rows), frozenset({0, 1, 3}))
+
+
+def _sources(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The sources of several networks, once if they are the same for all."""
+    found = {tuple(entry["sources"]) for entry in entries}
+    return words.listed(list(found.pop())) if len(found) == 1 else "as their questions allow"
 
 
 def _range(values: Sequence[float | None]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from m3h.report import words
+from m3h.report import choices, interactions, words
 from m3h.report.cohort import left_out
 from m3h.report.contents import Contents, Verdict, series_of, verdict
 
@@ -18,12 +18,15 @@ _CHANCE = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """Joint against one other series on the headline metrics: which tasks, with their differences as text."""
+    """``subject``, joint or best, against one other series on the headline metrics: which tasks, with their
+    differences as text.
+    """
 
     opponent: str
     ahead: tuple[str, ...]
     behind: tuple[str, ...]
     open: int
+    subject: str = "joint"
 
     @property
     def count(self) -> int:
@@ -32,11 +35,18 @@ class Comparison:
 
 
 def comparisons(contents: Contents) -> list[Comparison]:
-    """Joint against single, then against each baseline; a task that is alone in its set is not compared with itself."""
+    """Joint against every other series, then the chosen sets against theirs.
+
+    A task that is alone in its set is not compared with itself.
+    """
+    return [*_of_role(contents, "joint"), *_of_role(contents, "best")]
+
+
+def _of_role(contents: Contents, role: str) -> list[Comparison]:
     headline = set(contents.headline.select("task", "metric").rows())
-    alone = set(contents.alone)
+    alone = set(contents.alone_as(role))
     found: dict[str, dict[Verdict, list[str]]] = {}
-    for row in contents.differences.filter(pl.col("role_a") == "joint").iter_rows(named=True):
+    for row in contents.differences.filter(pl.col("role_a") == role).iter_rows(named=True):
         opponent = series_of(row["role_b"], row["preset_b"])
         side = verdict(row["metric"], row["low"], row["high"])
         itself = opponent == "single" and row["task"] in alone
@@ -51,6 +61,7 @@ def comparisons(contents: Contents) -> list[Comparison]:
             tuple(found[name].get("ahead", ())),
             tuple(found[name].get("behind", ())),
             len(found[name].get("open", ())),
+            role,
         )
         for name in contents.series
         if name in found
@@ -59,11 +70,18 @@ def comparisons(contents: Contents) -> list[Comparison]:
 
 def sentences(contents: Contents) -> list[str]:
     """The findings, in the order of reading."""
-    found = [_size(contents)]
-    found += [text for text in (_chance(contents), _numbers(contents)) if text]
-    compared = comparisons(contents)
+    found = [_size(contents), *_learnt(contents)] if contents.series else [_size(contents)]
+    return found + choices.findings(contents) + interactions.findings(contents)
+
+
+def _learnt(contents: Contents) -> list[str]:
+    """Scores, and joint against the others; what the search has chosen is told with the search."""
+    found = [text for text in (_chance(contents), _numbers(contents)) if text]
+    compared = [comparison for comparison in comparisons(contents) if comparison.subject == "joint"]
     found += [_compared(comparison) for comparison in compared]
-    if "joint" not in contents.series:
+    if "best" in contents.series and "joint" not in contents.series:
+        found.append("The networks of all questions at once were not trained in this run.")
+    elif "joint" not in contents.series:
         found.append("No joint network was trained in this run: each question was learnt by a network of its own.")
     elif not any(comparison.opponent == "single" for comparison in compared):
         found.append("Joint and single networks were not compared question by question in this run.")
@@ -84,15 +102,23 @@ def _size(contents: Contents) -> str:
         return f"{asked} were asked{seen}." if len(contents.tasks) != 1 else f"{asked} was asked{seen}."
     samples = words.counted(counted["rows"], "sample")
     patients = words.counted(counted["patients"], "patient")
+    learnt = f"The networks learnt from {words.counted(counted['train_rows'], 'sample')}"
+    if not contents.series:
+        learnt = f"Only the {words.counted(counted['train_rows'], 'sample')} of the training part were used"
+        return f"{samples} of {patients} and {asked} about them, answered{seen}. {learnt}; no test row was looked at."
     return (
-        f"{samples} of {patients} and {asked} about them, answered{seen}. The networks learnt from "
-        f"{words.counted(counted['train_rows'], 'sample')} and are judged on the {words.whole(counted['test_rows'])} "
-        "of patients whom they have never seen."
+        f"{samples} of {patients} and {asked} about them, answered{seen}. {learnt} and are judged on the "
+        f"{words.whole(counted['test_rows'])} of patients whom they have never seen."
     )
 
 
 def _best_series(contents: Contents) -> str:
-    return "joint" if "joint" in contents.series else contents.series[0]
+    return next((role for role in ("joint", "best") if role in contents.series), contents.series[0])
+
+
+def _by(contents: Contents) -> str:
+    """By which networks, where that is not plain."""
+    return "" if _best_series(contents) != "best" else " by the network of the chosen set"
 
 
 def _chance(contents: Contents) -> str:
@@ -102,9 +128,10 @@ def _chance(contents: Contents) -> str:
         return ""
     better = frame.filter(pl.col("low") > 0.5).height
     top, last = frame.row(0, named=True), frame.row(-1, named=True)
+    answered = f"{'is' if better == 1 else 'are'} answered better than by chance{_by(contents)}"
     text = (
-        f"Of {words.counted(frame.height, 'yes-or-no or multiple-choice question')}, {better} "
-        f"{'is' if better == 1 else 'are'} answered better than by chance (AUROC, whole interval above 0.5)"
+        f"Of {words.counted(frame.height, 'yes-or-no or multiple-choice question')}, {better} {answered} "
+        "(AUROC, whole interval above 0.5)"
     )
     if frame.height == 1:
         return f"{text}: {top['task']} with {words.number(top['value'], 2)}."
@@ -137,6 +164,7 @@ def _compared(comparison: Comparison) -> str:
         "single": "the same network trained for one question alone",
         "lightgbm": "gradient-boosted trees (LightGBM)",
         "linear": "a linear model",
+        "best": "the set that the search chose for each question",
     }.get(comparison.opponent, words.series(comparison.opponent))
     parts = []
     for side, names in (("ahead", comparison.ahead), ("behind", comparison.behind)):
@@ -146,6 +174,25 @@ def _compared(comparison: Comparison) -> str:
     return (
         f"Against {against}, joint learning is {parts[0]} and {parts[1]} of {questions}; {comparison.open} stay open."
     )
+
+
+def scores_about(contents: Contents) -> str:
+    """What the series of networks are, and what the marks beside their scores mean."""
+    parts = ["Single is a network trained for one question"]
+    if "joint" in contents.series:
+        parts.append("joint is one network for all of them")
+    if "best" in contents.series:
+        parts.append("best set is the network of the questions that the search chose for it")
+    marked = words.listed([words.series(role).lower() for role in ("joint", "best") if role in contents.series])
+    marks = (
+        f" ▲ and ▼ mark questions for which {marked.replace(' and ', ' or ')} is ahead of or behind single by a paired "
+        "difference whose interval excludes 0."
+        if marked
+        else ""
+    )
+    both = "both" if len(parts) == 2 else "all"
+    same = f"; {both} see the same patients and the same data" if len(parts) > 1 else ""
+    return f"{', '.join(parts)}{same}. Lines are 95 % intervals.{marks}"
 
 
 def multiplicity(contents: Contents) -> str:
@@ -181,11 +228,11 @@ def cautions(contents: Contents) -> list[str]:
         for task in contents.tasks
         if task["kind"] == "binary" and 0 < ((task.get("test") or {}).get("positive") or 0) < _FEW
     ]
-    if few:
+    if few and contents.series:
         found.append(
             f"Fewer than {_FEW} test samples are a yes for {words.listed(few)}: scores from so few are uncertain."
         )
-    if not any(name in contents.series for name in ("lightgbm", "linear")):
+    if contents.series and not any(name in contents.series for name in ("lightgbm", "linear")):
         found.append(
             "No baseline was trained, so nothing here says whether a simpler model would do as well; "
             "m3h run --baseline adds two."

@@ -14,15 +14,20 @@ from m3h.study.task import HEADLINE
 
 #: What a verdict looks like beside a number, in colour and without.
 SIGNS: dict[Verdict, str] = {"ahead": "▲", "behind": "▼", "open": "", "none": ""}
+_OF = {"best": "chosen sets"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one field: a text, a smaller line beneath it, a tone (ahead, behind, quiet) for its look."""
+    """What stands in one field: a text, a smaller line beneath it, a tone (ahead, behind, quiet) for its look.
+
+    ``lines`` stand one beneath the other in the text's place.
+    """
 
     text: str
     small: str = ""
     tone: str = ""
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,16 +115,19 @@ def _score(row: Mapping[str, Any] | None) -> Cell:
     return Cell(words.number(row["value"], digits), words.interval(row["low"], row["high"], digits))
 
 
-def differences(contents: Contents) -> Table | None:
-    """Joint minus each other series: a row per task and metric; None where the run compared nothing."""
+def differences(contents: Contents) -> list[Table]:
+    """Joint minus each other series, then the chosen sets minus theirs: a row per task and metric; [] without any."""
     frame = contents.differences.filter(pl.col("difference").is_not_null())
-    if frame.is_empty():
-        return None
-    opponents = [
-        name
-        for name in contents.series
-        if name in {series_of(row["role_b"], row["preset_b"]) for row in frame.iter_rows(named=True)}
+    return [
+        _differences(contents, part, str(role))
+        for role in frame.get_column("role_a").unique(maintain_order=True).sort(descending=True)
+        if not (part := frame.filter(pl.col("role_a") == role)).is_empty()
     ]
+
+
+def _differences(contents: Contents, frame: pl.DataFrame, role: str) -> Table:
+    found = {series_of(row["role_b"], row["preset_b"]) for row in frame.iter_rows(named=True)}
+    opponents = [name for name in contents.series if name in found]
     group = groups(contents)
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for (task, metric), part in frame.group_by("task", "metric", maintain_order=True):
@@ -128,13 +136,16 @@ def differences(contents: Contents) -> Table | None:
         for name in opponents:
             fields += _difference(values.get(name))
         rows.append((group.get(str(task), ""), (Cell(str(task)), Cell(words.metric(str(metric))), *fields)))
-    titles = [title for name in opponents for title in (f"Joint − {words.series(name)}", "relative")]
+    first = words.series(role)
+    titles = [title for name in opponents for title in (f"{first} − {words.series(name)}", "relative")]
+    whose = "" if role == "joint" else f" of the {_OF.get(role, role)}"
     return Table(
-        caption="Paired differences on the same test patients",
+        caption=f"Paired differences{whose} on the same test patients",
         columns=("Question", "Measure", *titles),
         rows=grouped(rows, order=list(dict.fromkeys(group.values()))),
         texts=frozenset({0, 1}),
-        note="▲ joint is ahead and ▼ joint is behind, where the 95 % interval of the difference excludes 0.",
+        note=f"▲ {first.lower()} is ahead and ▼ {first.lower()} is behind, where the 95 % interval of the difference "
+        "excludes 0.",
     )
 
 

@@ -49,3 +49,13 @@ def test_rows_of_a_run_sum_to_one(run: Run) -> None:
     (matrix,) = attention.matrices(read(run(20)))
     np.testing.assert_allclose(matrix.weights.sum(axis=1), 1)
     assert attention.draw(matrix, "a").startswith("<svg")
+
+
+def test_sets_of_the_search_have_no_matrix_of_their_own(pooled: Run) -> None:
+    contents = read(pooled(5, search=True))
+    (chosen,) = contents.search.filter(pl.col("chosen") & (pl.col("task") == "death")).get_column("task_set")
+    names = chosen.split("+")
+    weights = [(chosen, task, other, 0.5) for task in names for other in names]
+    joint = [("joint", task, other, 0.2) for task in "abcde" for other in "abcde"]
+    found = attention.matrices(with_weights(contents, weights + joint))
+    assert [matrix.tasks for matrix in found] == [("a", "b", "c", "d", "e")]

@@ -59,7 +59,11 @@ def test_change_is_the_verdict_on_joint_minus_single(run: Run) -> None:
     low = pl.when(pl.col("task") == "death").then(0.01).when(pl.col("task") == "coma").then(-0.03).otherwise(-0.01)
     frame = contents.differences.with_columns(low=low, high=low + 0.02).filter(pl.col("role_b") == "single")
     panel = forest.panels(dataclasses.replace(contents, differences=frame))[0]
-    assert {row.task: row.change for row in panel.rows} == {"death": "ahead", "coma": "behind", "fever": "open"}
+    assert {row.task: row.changes["joint"] for row in panel.rows} == {
+        "death": "ahead",
+        "coma": "behind",
+        "fever": "open",
+    }
 
 
 def test_tasks_without_a_score_have_no_row(run: Run) -> None:
@@ -84,4 +88,14 @@ def test_scores_without_an_interval_are_drawn(run: Run) -> None:
     blank = pl.lit(None, dtype=pl.Float64)
     panel = forest.panels(dataclasses.replace(contents, scores=contents.scores.with_columns(low=blank, high=blank)))[0]
     assert panel.rows[0].marks[0].low is None
+    assert forest.draw(panel, "a").startswith("<svg")
+
+
+def test_chosen_sets_have_marks_numbers_and_a_verdict_of_their_own(pooled: Run) -> None:
+    contents = read(pooled(5, search=True))
+    panel = forest.panels(contents)[0]
+    assert panel.series == ("single", "joint", "best")
+    rows = contents.differences.filter((pl.col("role_a") == "best") & (pl.col("task") == "death"))
+    wanted = "ahead" if rows.item(0, "low") > 0 else "behind" if rows.item(0, "high") < 0 else "open"
+    assert {row.task: row.changes["best"] for row in panel.rows}["death"] == wanted
     assert forest.draw(panel, "a").startswith("<svg")

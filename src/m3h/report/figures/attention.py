@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
@@ -28,10 +29,16 @@ class Matrix:
 
 
 def matrices(contents: Contents) -> list[Matrix]:
-    """One matrix per task set of two tasks or more, in the study's order of tasks."""
+    """One matrix per task set of two tasks or more, in the study's order of tasks.
+
+    Sets that only the search has chosen have none: there may be one per task, each of two or three tasks.
+    """
     order = {task["name"]: place for place, task in enumerate(contents.tasks)}
+    chosen = sets_of_search_alone(contents)
     found = []
-    for (preset, _), part in contents.attention.group_by("preset", "task_set", maintain_order=True):
+    for (preset, task_set), part in contents.attention.group_by("preset", "task_set", maintain_order=True):
+        if task_set in chosen:
+            continue
         names = sorted(set(part.get_column("task")), key=lambda name: (order.get(name, len(order)), name))
         if len(names) < 2:
             continue
@@ -42,6 +49,12 @@ def matrices(contents: Contents) -> list[Matrix]:
                 weights[place[row["task"]], place[row["from_task"]]] = row["weight"]
         found.append(Matrix(str(preset), tuple(names), weights))
     return sorted(found, key=lambda matrix: (-len(matrix.tasks), matrix.tasks))
+
+
+def sets_of_search_alone(contents: Contents) -> set[str]:
+    """Task sets that were scored as chosen sets and as nothing else."""
+    roles = contents.scores.group_by("task_set").agg(pl.col("role").unique())
+    return {name for name, found in roles.iter_rows() if found == ["best"]}
 
 
 def own_share(matrix: Matrix) -> float:

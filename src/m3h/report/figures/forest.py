@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -28,8 +28,11 @@ _ALWAYS = {"auroc": (0.5, 1.0), "r2": (0.0, 0.5), "silhouette": (0.0, 0.3)}
 _CUT = {"auroc": (0.2, 1.0), "r2": (-0.5, 1.0), "silhouette": (-0.5, 1.0)}
 _REFERENCE = {"auroc": 0.5, "r2": 0.0, "silhouette": 0.0}
 
-_LABELS, _VALUES = 2.15, 1.25  # inches left for names and right for numbers
+_LABELS = 2.15  # inches left for names
+_NUMBERED = ("single", "joint", "best")  # series with their numbers at the right
+_FIRST, _NEXT = 0.18, 0.56  # inches from the axes to the first number, and from one to the next
 _TOP, _BOTTOM = 0.42, 0.42
+_LEGEND = 4  # series whose legend fits above the axes
 _STEP = 0.062  # between the marks of one row
 _ARROWS = {"ahead": " ▲", "behind": " ▼"}
 _GROUP_STYLE = {"binary": "Yes or no", "multiclass": "One of several classes"}
@@ -47,12 +50,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Row:
-    """One task's marks; ``change`` is the verdict on joint minus single."""
+    """One task's marks; ``changes`` holds, for joint and best, the verdict on it minus single."""
 
     task: str
     group: str
     marks: tuple[Mark, ...]
-    change: Verdict = "none"
+    changes: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,17 +126,17 @@ def _rows(contents: Contents) -> list[tuple[str, int, Row]]:
         else:
             group = _GROUP_STYLE.get(kind, "")
             place = list(_FAMILY).index(kind)
-        rows.append((_FAMILY[kind], place, Row(task, group, marks, changes.get(task, "none"))))
+        rows.append((_FAMILY[kind], place, Row(task, group, marks, changes.get(task, {}))))
     return rows
 
 
-def _changes(contents: Contents) -> dict[str, Verdict]:
+def _changes(contents: Contents) -> dict[str, dict[str, Verdict]]:
     headline = set(contents.headline.select("task", "metric").rows())
-    return {
-        row["task"]: verdict(row["metric"], row["low"], row["high"])
-        for row in contents.differences.iter_rows(named=True)
-        if (row["role_a"], row["role_b"]) == ("joint", "single") and (row["task"], row["metric"]) in headline
-    }
+    found: dict[str, dict[str, Verdict]] = {}
+    for row in contents.differences.iter_rows(named=True):
+        if row["role_b"] == "single" and (row["task"], row["metric"]) in headline:
+            found.setdefault(row["task"], {})[row["role_a"]] = verdict(row["metric"], row["low"], row["high"])
+    return found
 
 
 def _limits(family: str, rows: list[Row]) -> tuple[float, float]:
@@ -162,7 +165,7 @@ def draw(panel: Panel, name: str) -> str:
     total = sum(heights)
     with drawing.canvas(drawing.PAGE_WIDTH, _height(lines, len(panel.series))) as figure:
         axes = figure.add_subplot()
-        drawing.inches(axes, _LABELS, _BOTTOM, drawing.PAGE_WIDTH - _LABELS - _VALUES, total)
+        drawing.inches(axes, _LABELS, _BOTTOM, _width(panel), total)
         axes.set_xlim(*panel.limits)
         axes.set_ylim(total, 0)
         _frame(axes, panel)
@@ -178,6 +181,21 @@ def draw(panel: Panel, name: str) -> str:
         _heads(axes, panel)
         title = f"{panel.title}: " + ", ".join(row.task for row in panel.rows)
         return drawing.svg(figure, name=name, title=title)
+
+
+def _numbered(panel: Panel) -> list[str]:
+    return [series for series in panel.series if series in _NUMBERED]
+
+
+def _width(panel: Panel) -> float:
+    """Inches of the axes: what names and numbers leave."""
+    columns = max(2, len(_numbered(panel)))
+    return drawing.PAGE_WIDTH - _LABELS - _FIRST - _NEXT * columns
+
+
+def _column(panel: Panel, series: str) -> float:
+    """Inches from the axes' left edge to the numbers of a series."""
+    return _width(panel) + _FIRST + _NEXT * _numbered(panel).index(series)
 
 
 def _lines(rows: Sequence[Row], *, several: bool) -> list[Row | str]:
@@ -210,13 +228,11 @@ def _row(axes: Axes, row: Row, panel: Panel, middle: float, height: float, *, sh
     for place, series in enumerate(panel.series):
         for mark in (mark for mark in row.marks if mark.series == series):
             _mark(axes, mark, start + place * _STEP, low, high)
-            if series in ("single", "joint"):
-                arrow = _ARROWS.get(row.change, "") if series == "joint" else ""
-                right = axes.get_position().width * drawing.PAGE_WIDTH
-                x = right + (0.18 if series == "single" else 0.68)
+            if series in _NUMBERED:
+                arrow = _ARROWS.get(row.changes.get(series, "none"), "")
                 text = words.number(mark.value, 3) + arrow
                 weight = "bold" if arrow else "normal"
-                _outside(axes, x, middle, text, color=drawing.INK, weight=weight)
+                _outside(axes, _column(panel, series), middle, text, color=drawing.INK, weight=weight)
 
 
 def _mark(axes: Axes, mark: Mark, y: float, low: float, high: float) -> None:
@@ -242,10 +258,8 @@ def _outside(axes: Axes, x: float, y: float, text: str, *, color: str = drawing.
 
 
 def _heads(axes: Axes, panel: Panel) -> None:
-    width = axes.get_position().width * drawing.PAGE_WIDTH
-    for series, x in (("single", 0.18), ("joint", 0.68)):
-        if series in panel.series:
-            _outside(axes, width + x, -0.12, words.series(series), color=drawing.GREY)
+    for series in _numbered(panel):
+        _outside(axes, _column(panel, series), -0.12, words.series(series), color=drawing.GREY)
     handles = [
         Line2D([], [], color=drawing.colour(series), marker=drawing.marker(series), markersize=4.5, linewidth=1.2)
         for series in panel.series
@@ -254,7 +268,8 @@ def _heads(axes: Axes, panel: Panel) -> None:
         handles,
         [words.series(series) for series in panel.series],
         loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
+        # from the sheet's left edge where it would run into the heads of the numbers
+        bbox_to_anchor=(0.0 if len(handles) <= _LEGEND else -_LABELS / _width(panel), 1.0),
         ncols=len(handles),
         frameon=False,
         borderaxespad=0.3,

@@ -57,7 +57,7 @@ def curve(label: str, truth: npt.NDArray[np.float64], score: npt.NDArray[np.floa
 
 
 def binary(contents: Contents) -> list[Panel]:
-    """Curves of each binary task's networks, single and joint; tasks without predictions have none."""
+    """Curves of each binary task's networks, single, joint and best; tasks without predictions have none."""
     found = []
     for task in _tasks(contents, "binary"):
         part = contents.predictions.filter(pl.col("task") == task)
@@ -72,7 +72,7 @@ def binary(contents: Contents) -> list[Panel]:
 
 
 def multiclass(contents: Contents) -> list[Panel]:
-    """Each class against all others, from the joint network or, where there is none, the single one.
+    """Each class against all others, from the joint network or, where there is none, the chosen set's, else the single.
 
     The classes with most test rows come first; of more than eight the others are left out, counted in ``left_out``.
     """
@@ -80,7 +80,7 @@ def multiclass(contents: Contents) -> list[Panel]:
     for task in _tasks(contents, "multiclass"):
         part = contents.predictions.filter(pl.col("task") == task)
         roles = set(part.get_column("role"))
-        role = "joint" if "joint" in roles else "single"
+        role = next((name for name in ("joint", "best") if name in roles), "single")
         own = _complete(part.filter((pl.col("role") == role) & (pl.col("class") != "")))
         sizes = own.group_by("class").agg(pl.col("truth").sum().alias("rows"))
         classes = sizes.sort(["rows", "class"], descending=[True, False]).get_column("class").to_list()

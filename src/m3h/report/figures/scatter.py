@@ -35,14 +35,14 @@ class Panel:
 
 
 def panels(contents: Contents) -> list[Panel]:
-    """Each regression task's joint network or, where there is none, its single one."""
+    """Each regression task's joint network or, where there is none, its chosen set's or its single one."""
     found = []
     for task in contents.tasks:
         if task["kind"] != "regression":
             continue
         part = contents.predictions.filter(pl.col("task") == task["name"]).drop_nulls(["truth", "prediction"])
         roles = set(part.get_column("role"))
-        role = next((name for name in ("joint", "single") if name in roles), None)
+        role = next((name for name in ("joint", "best", "single") if name in roles), None)
         if role is None:
             continue
         own = part.filter(pl.col("role") == role)
