@@ -22,7 +22,7 @@ from pydantic_core import PydanticUndefined
 
 from m3h.core.registry import ENCODERS
 from m3h.study import read
-from m3h.study.presets import DEFAULT_PRESET, Preset, Protocol
+from m3h.study.presets import DEFAULT_PRESET, Preset, Protocol, SearchOptions, TimOptions
 from m3h.study.spec import Samples, Source, Study
 from m3h.study.task import Task
 
@@ -36,6 +36,10 @@ WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false
 DEFAULTS = {
     ("study", "name"): "the folder's name",
     ("source", "encoder"): "the modality's",
+    ("search", "tasks"): "the largest group that excludes the same sources",
+    ("search", "folds"): "all of the protocol's",
+    ("tim", "tasks"): "the largest group that excludes the same sources",
+    ("tim", "sets"): "by the number of tasks",
 }
 
 Row = tuple[str, str, str]  # key, type, default
@@ -101,6 +105,8 @@ def tables() -> dict[str, list[Row]]:
         "tasks": [("columns", "list of texts", NEEDED), *rows_of("tasks", Task, read._SHARED)],
         "network": [("preset", "text", shown(DEFAULT_PRESET)), *rows_of("network", Preset)],
         "protocol": rows_of("protocol", Protocol),
+        "search": rows_of("search", SearchOptions),
+        "tim": rows_of("tim", TimOptions),
     } | {name: rows_of(name, ENCODERS.load(name)) for name in ENCODERS.names()}
 
 

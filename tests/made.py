@@ -51,3 +51,49 @@ def make_dataset(*, samples: int = 240, seed: int = 0, names: dict[str, str] | N
         labels=labels,
         fingerprint=f"made-{samples}-{seed}",
     )
+
+
+def make_wide(*, rows: int, widths: tuple[int, ...], seed: int = 0, kinds: dict[str, str] | None = None) -> Dataset:
+    """Wide correlated sources with missing values, one sample in forty without a source but the first, a patient every
+    two and a half samples; the tasks of :func:`make_dataset` by kind, or those named in ``kinds``."""
+    random = np.random.default_rng(seed)
+    factors = random.normal(size=(rows, 32)).astype(np.float32)
+    sources = zip(
+        ("demo", "labs", "note", "xray"), ("tabular", "timeseries", "language", "vision"), widths, strict=False
+    )
+    blocks = {}
+    for number, (name, modality, width) in enumerate(sources):
+        values = factors @ random.normal(size=(32, width)).astype(np.float32) / 6
+        values += random.normal(size=values.shape).astype(np.float32)
+        values[random.random(values.shape) < 0.05] = np.nan
+        present = random.random(rows) < (0.975 if number else 2)
+        values[~present] = np.nan
+        blocks[name] = Block(name, modality, values, present, tuple(f"{name}{i}" for i in range(width)), ("",) * width)
+    usual = {"death": "binary", "sepsis": "binary", "unit": "multiclass", "stay": "regression", "group": "clustering"}
+    labels = {}
+    for name, kind in (kinds or usual).items():
+        signal = factors @ random.normal(size=32) / 5 + random.normal(size=rows)
+        values, classes = _of_kind(kind, signal)
+        if kind != "clustering":
+            values[random.random(rows) < 0.1] = np.nan
+        labels[name] = Labels(Task(name, kind), values, classes)  # type: ignore[arg-type]
+    patient = np.arange(rows) * 2 // 5
+    return Dataset(
+        name="wide",
+        title="wide",
+        seed=7,
+        ids=np.array([f"s{i:06d}" for i in range(rows)]),
+        patients=np.array([f"p{i:06d}" for i in patient]),
+        split=np.where(patient % 5 == 4, "test", "train"),
+        blocks=blocks,
+        labels=labels,
+        fingerprint=f"wide-{rows}-{widths}-{seed}-{kinds}",
+    )
+
+
+def _of_kind(kind: str, signal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    if kind == "binary":
+        return (signal > 1).astype(float), ("0", "1")
+    if kind == "multiclass":
+        return np.digitize(signal, np.linspace(-2, 2, 7)).astype(float), tuple("abcdefgh")
+    return (5 + 2 * signal, ()) if kind == "regression" else (np.zeros(len(signal)), ())

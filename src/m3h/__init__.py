@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from m3h import dataset as dataset
     from m3h.api.model import M3H as M3H
+    from m3h.api.search import search as search
+    from m3h.api.tim import tim as tim
     from m3h.core.errors import M3HError as M3HError
     from m3h.dataset.dataset import Dataset as Dataset
     from m3h.study.spec import Study as Study
@@ -22,9 +24,11 @@ _PUBLIC = {
     "M3H": "m3h.api.model",
     "M3HError": "m3h.core.errors",
     "Study": "m3h.study.spec",
+    "search": "m3h.api.search",
+    "tim": "m3h.api.tim",
 }
 
-__all__ = ["Dataset", "M3H", "M3HError", "Study", "dataset"]
+__all__ = ["Dataset", "M3H", "M3HError", "Study", "dataset", "search", "tim"]
 
 
 def __getattr__(name: str) -> Any:

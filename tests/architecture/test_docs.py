@@ -120,7 +120,7 @@ def test_the_keys_of_the_study_page_are_those_of_the_specs() -> None:
 
 def test_every_field_and_every_encoder_has_its_row() -> None:
     keys = {name: {key for key, _, _ in rows} for name, rows in study_page.tables().items()}
-    tables = {"samples", "sources", "tasks", "network", "protocol"}
+    tables = {"samples", "sources", "tasks", "network", "protocol", "search", "tim"}
     assert keys["study"] == set(Study.model_fields) - tables - {"folder", "file"}
     assert keys["samples"] == set(Samples.model_fields) and keys["source"] == set(Source.model_fields)
     assert keys["task"] == set(vars(Task("a", "binary"))) and keys["tasks"] < keys["task"] | {"columns"}

@@ -81,8 +81,8 @@ def test_the_blocker_blocks() -> None:
 
 
 def test_exported_members() -> None:
-    assert m3h.__all__ == ["Dataset", "M3H", "M3HError", "Study", "dataset"]
-    assert dir(m3h) == ["Dataset", "M3H", "M3HError", "Study", "__version__", "dataset"]
+    assert m3h.__all__ == ["Dataset", "M3H", "M3HError", "Study", "dataset", "search", "tim"]
+    assert dir(m3h) == ["Dataset", "M3H", "M3HError", "Study", "__version__", "dataset", "search", "tim"]
     with pytest.raises(AttributeError, match="no attribute 'Datasat'"):
         _ = m3h.Datasat
 

@@ -270,9 +270,10 @@ from called import call
 import m3h.api.run, m3h.dataset.build, skimage.feature, sklearn.decomposition
 study, place = Path(sys.argv[1]), Path(sys.argv[2])
 told = []
-for name, limit in [("earlier", resource.RLIM_INFINITY), ("earlier", 1000), ("run", 3500), ("run", 1000000)]:
+for name, limit in [("earlier", resource.RLIM_INFINITY), ("earlier", 1000), ("run", 40000), ("earlier", 1000000)]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    done = call("train", study, "--out", place / name, "--epochs", 1, "--no-cache")
+    words = ("--epochs", 1, "--no-cache", "--ledger", place.parent / "ledgers" / f"{name}.sqlite")
+    done = call("train", study, "--out", place / name, *words)
     files = {str(path): path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
     told.append({"status": done.status, "err": done.err, "files": files})
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -281,8 +282,8 @@ print(json.dumps(told))
 
 
 def test_a_full_disk(small_study: Writes, tmp_path: Path) -> None:
-    """Whether tables, predictions or weights are being written when the disk is full: nothing stays of them, and an
-    earlier run is kept as it was."""
+    """Whether the ledger or the weights are being written when the disk is full: nothing half-written stays, an earlier
+    run is kept as it was, and what the ledger held before is safe."""
     study, place = small_study(tmp_path / "s", edit=marked()), tmp_path / "place"
     place.mkdir()
     command = [sys.executable, "-c", FULL, study, place]
@@ -290,8 +291,10 @@ def test_a_full_disk(small_study: Writes, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, *full = json.loads(done.stdout.splitlines()[-1])
     assert first["status"] == 0 and str(place / "earlier" / "model" / "networks.safetensors") in first["files"]
-    for one in full:
-        refused(Called(one["status"], "", one["err"]), "cannot be written", "File too large", "nothing half-written")
+    ledger = ("ledger", "what the ledger held before is safe")
+    folder = ("cannot be written", "File too large", "nothing half-written")
+    for one, words in zip(full, (ledger, ledger, folder), strict=True):
+        refused(Called(one["status"], "", one["err"]), *words)
         assert one["files"] == first["files"]
 
 

@@ -79,7 +79,7 @@ def prints(folder: Path) -> dict[str, str]:
 
 def test_the_folder_holds_what_is_promised(made: Made) -> None:
     names = {path.name for path in made.out.iterdir()}
-    assert names == {*TABLES, "model", "report.html", "run.json"}
+    assert names == {*TABLES, "model", "report.html", "run.json", "ledger.sqlite"}
     assert [path.name for path in made.out.parent.iterdir()] == ["small"]
     for name, columns in COLUMNS.items():
         path = made.out / name
@@ -221,7 +221,7 @@ def test_the_order_of_the_tables_rows_changes_no_score(made: Made, small_study: 
 def test_train_leaves_the_joint_network_alone(made: Made, tmp_path: Path) -> None:
     """The same network, and so the same scores, as in the whole run; no single ones and no report."""
     facts = trained(made, made.study, tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {*TABLES, "model", "run.json"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {*TABLES, "model", "run.json", "ledger.sqlite"}
     assert [one["role"] for one in facts["task_sets"]] == ["joint"]
     scores = rows_of(tmp_path / "run" / "scores.csv")
     assert scores == [row for row in rows_of(made.out / "scores.csv") if row["role"] == "joint"]
@@ -233,7 +233,7 @@ def test_an_earlier_run_is_replaced(made: Made, tmp_path: Path) -> None:
     trained(made, made.study, out)
     (out / "report.html").write_text("by an earlier run")
     facts = trained(made, made.study, out, "--tasks", "days,died", "--seed", 9)
-    assert {path.name for path in out.iterdir()} == {*TABLES, "model", "run.json"}
+    assert {path.name for path in out.iterdir()} == {*TABLES, "model", "run.json", "ledger.sqlite"}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert facts["study"]["seed"] == 9
     scores = rows_of(out / "scores.csv")

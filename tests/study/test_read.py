@@ -80,7 +80,8 @@ def test_lines_are_found_beside_comments_strings_and_arrays(tmp_path):
         '["age", "sex"]', '[  # ] a comment\n  "age", "[[task]]",\n]'
     ).replace('"died"\n', '"died" # [x]\n')
     assert _problems(tmp_path, text.replace('column = "died"', "weight = -1\ncolumn = 'died'")) == [
-        'line 2: unknown key "title"; known are network, protocol, samples, source, study, task, tasks',
+        'line 2: unknown key "title"; known are network, protocol, samples, search, source, study, task, '
+        "tasks, tim",
         'line 18, [[task]] "died": weight: got -1, expected a number above 0',
     ]
 
@@ -101,6 +102,15 @@ def test_overrides_and_protocol_reach_their_values(tmp_path):
     preset = study.network.resolved()
     assert (preset.alpha, preset.beta, preset.decoder_widths, preset.dropout) == (1.0, "log", (64,), 0.1)
     assert study.protocol.batch_sizes == (16,)
+
+
+def test_search_and_tim_reach_their_values(tmp_path):
+    more = '[search]\nmethod = "paper"\nlargest = 4\n[tim]\nmethod = "pairs"\nfolds = 2\nreplicates = 5\n'
+    study = read(_file(tmp_path, GOOD + more))
+    assert (study.search.method, study.search.largest, study.search.width, study.search.folds) == ("paper", 4, 3, None)
+    assert (study.tim.method, study.tim.folds, study.tim.replicates, study.tim.sets) == ("pairs", 2, 5, None)
+    plain = read(_file(tmp_path, GOOD))
+    assert (plain.search.method, plain.tim.method, plain.tim.inclusion) == ("planned", "shared", 0.5)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +145,16 @@ def test_overrides_and_protocol_reach_their_values(tmp_path):
         ('column = "died"', "[network]\nhidden = 0", "hidden: got 0, expected above 0"),
         ('column = "died"', "[network]\nhidden = 1.5", "hidden: got a number, expected a whole number"),
         ('column = "died"', "[study]\nseed = -1", "line 14, [study]: seed: got -1, expected 0 or more"),
-        ('column = "died"', "[tim]\nx = 1", "line 13, [tim]: [tim] is not carried out by this version"),
+        ('column = "died"', "[report]\nx = 1", "line 13, [report]: [report] is not carried out by this version"),
+        ('column = "died"', "[tim]\nset = 1", 'line 14, [tim]: unknown key "set"; did you mean "sets"?'),
+        ('column = "died"', '[tim]\nmethod = "pair"', 'method: unknown "pair"; did you mean "pairs"?'),
+        ('column = "died"', "[tim]\nreplicates = 0", "line 14, [tim]: replicates: got 0, expected 1 or more"),
+        ('column = "died"', "[tim]\ninclusion = 1", "inclusion: got 1, expected a probability between 0 and 1"),
+        ('column = "died"', '[tim]\ntasks = ["died"]', "tasks names one task; two or more can help each other"),
+        ('column = "died"', '[search]\ntasks = ["died", "die"]', 'tasks: unknown task "die"; did you mean "died"?'),
+        ('column = "died"', '[search]\nmethod = "beam"', 'method: unknown "beam"; known are paper, planned'),
+        ('column = "died"', "[search]\nlargest = 1", "line 14, [search]: largest: got 1, expected 2 or more"),
+        ('column = "died"', "[search]\nwidth = 0", "line 14, [search]: width: got 0, expected 1 or more"),
         ('column = "died"', '[[tasks]]\ncatalog = "diseases"', "catalog is not carried out by this version"),
         ('column = "died"', '[[tasks]]\nkind = "clustering"\ncolumns = ["c"]', "clustering has no columns"),
         ('column = "died"', '[[tasks]]\nkind = "binary"', "columns is missing or empty"),

@@ -88,17 +88,22 @@ class M3H:
         return self
 
     @classmethod
-    def from_networks(cls, networks: Sequence[TrainedNetwork], dataset: Dataset) -> M3H:
-        """The model of networks trained on ``dataset``. Of several that know a task, the first answers for it.
+    def from_networks(
+        cls, networks: Sequence[TrainedNetwork], dataset: Dataset, answers: Mapping[str, str] | None = None
+    ) -> M3H:
+        """The model of networks trained on ``dataset``. Of several that know a task, the first answers for it, or the
+        one that ``answers`` names by its trial's id (task -> id); tasks that it does not name are then not asked.
 
         Networks that failed are left out; the rows of ``dataset`` are not kept. Errors: TrainingError if none is left
         or one belongs to another dataset.
         """
         model = cls()
-        model._take(networks, dataset)
+        model._take(networks, dataset, answers)
         return model
 
-    def _take(self, networks: Sequence[TrainedNetwork], dataset: Dataset) -> None:
+    def _take(
+        self, networks: Sequence[TrainedNetwork], dataset: Dataset, answers: Mapping[str, str] | None = None
+    ) -> None:
         good = [network for network in networks if not network.failed]
         if not good:
             reason = networks[0].failed if networks else None
@@ -109,11 +114,15 @@ class M3H:
                 raise TrainingError("this network belongs to another dataset", got=got, expected=expected)
         first = good[0].trial
         self.preset, self.device = first.preset, first.device
-        known = {name for network in good for name in network.trial.tasks}
+        place = {network.trial.id: number for number, network in enumerate(good)}
+        if answers is None:
+            answers = {name: network.trial.id for network in reversed(good) for name in network.trial.tasks}
+        known = {name: place[identity] for name, identity in answers.items()}
         tasks = tuple(labels.task for name, labels in dataset.labels.items() if name in known)
         self._fitted = Fitted(
             networks=tuple(_bare(network) for network in good),
             tasks=tasks,
+            answers={task.name: known[task.name] for task in tasks},
             classes={task.name: dataset.labels[task.name].classes for task in tasks},
             recipe=dict(dataset.recipe),
             states=dict(dataset.states),
@@ -221,13 +230,13 @@ class M3H:
         fitted = self._need()
         found: dict[str, Prediction] = {}
         attention: Attention = {}
-        for network in fitted.networks:
+        for number, network in enumerate(fitted.networks):
             trial = network.trial
             for source in trial.sources:
                 if source not in dataset.blocks:
                     raise SettingError(f'the dataset lacks source "{source}"{nearest(source, dataset.blocks)}')
             predictions, weights = apply(network, dataset, rows)
-            found = {**predictions, **found}
+            found |= {name: one for name, one in predictions.items() if fitted.answers.get(name) == number}
             attention.setdefault(trial.label, (trial.tasks, weights))
         return {task.name: found[task.name] for task in fitted.tasks}, attention
 

@@ -1,120 +1,79 @@
-"""The pipeline behind `m3h run`: study in, run folder out."""
+"""The pipeline behind `m3h run`, `train`, `search` and `tim`: study in, run folder out."""
 
 from __future__ import annotations
 
-import datetime
-import platform
-import resource
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
 
-from m3h import __version__
+from m3h.api.engine import Failure, Maker, finals, opened
+from m3h.api.facts import clusters, facts
 from m3h.api.model import M3H, check_device, task_sets
-from m3h.core.errors import SettingError, TrainingError, nearest
-from m3h.core.fingerprint import canonical
+from m3h.api.options import Options, overridden
+from m3h.api.search import Searched, searched
+from m3h.api.tim import Measured, measured
+from m3h.api.watch import Watch
+from m3h.core.errors import SettingError
 from m3h.dataset.audit import audit
 from m3h.dataset.build import build
 from m3h.dataset.dataset import Dataset
-from m3h.evaluation.clusters import sizes
 from m3h.evaluation.scores import Prediction
 from m3h.experiments import baselines, crossval, results, scoring
+from m3h.experiments.engine import Engine
+from m3h.experiments.pool import Pool, make_pool
 from m3h.report.page import write_report
-from m3h.study.presets import PRESETS
 from m3h.study.spec import Study
-from m3h.training.fleet import train
-from m3h.training.forming import DEFAULT_MEMORY
 from m3h.training.trained import TrainedNetwork
 from m3h.training.trial import Trial
 
-Device = Literal["cpu", "cuda", "mps"]
 #: Told what is going on: the stage in words, and the share of it that is done (None: unknown).
 Say = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a command may say beside the study: each overrides the study file. ``memory`` in bytes caps a fleet;
-    ``threads`` 0 leaves the number to the libraries."""
-
-    tasks: tuple[str, ...] = ()
-    preset: str | None = None
-    seed: int | None = None
-    device: Device = "cpu"
-    epochs: int | None = None
-    grid: bool | None = None
-    memory: int = DEFAULT_MEMORY
-    baseline: bool = False
-    singles: bool = True
-    report: bool = True
-    strict: bool = False
-    cache: Path | Literal["default"] | None = "default"
-    command: str = ""
-
-
-@dataclass
-class Watch:
-    """Seconds and the highest resident memory so far, in MB, stage by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    memory: dict[str, int] = field(default_factory=dict)
-    began: float = field(default_factory=time.perf_counter)
-
-    def stage(self, name: str) -> None:
-        """The stage ``name`` ends now."""
-        now = time.perf_counter()
-        self.seconds[name] = round(now - self.began, 2)
-        self.began = now
-        unit = 1 if sys.platform == "darwin" else 1024
-        self.memory[name] = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
-
-
-@dataclass(frozen=True)
 class Finished:
-    """What a run left: its folder, the scores and differences, and run.json's content."""
+    """What a run left: its folder, its tables by file name, and run.json's content."""
 
     folder: Path
-    scores: pl.DataFrame
-    differences: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame]
     facts: dict[str, Any]
 
 
-def overridden(study: Study, options: Options) -> Study:
-    """The study with the options applied. Errors: SettingError for an unknown preset or a number that does not fit."""
-    changes: dict[str, Any] = {}
-    if options.preset is not None:
-        if options.preset not in PRESETS:
-            raise SettingError(f'unknown preset "{options.preset}"{nearest(options.preset, PRESETS)}')
-        changes["network"] = study.network.model_copy(update={"preset": options.preset})
-    if options.seed is not None and options.seed < 0:
-        raise SettingError(f"seed {options.seed}", expected="a whole number, 0 or more")
-    if options.epochs is not None and options.epochs < 1:
-        raise SettingError(f"{options.epochs} epochs", expected="1 or more")
-    protocol = study.protocol
-    if options.epochs is not None:
-        protocol = replace(protocol, epochs=options.epochs)
-    if options.grid is not None:
-        protocol = replace(protocol, grid=options.grid)
-    changes["protocol"] = protocol
-    if options.seed is not None:
-        changes["seed"] = options.seed
-    return study.model_copy(update=changes)
+@dataclass(frozen=True)
+class Work:
+    """What a run asks for, before anything is trained: tasks, joint task sets, and the pools of search and TIM."""
+
+    tasks: tuple[str, ...]
+    sets: tuple[tuple[str, ...], ...]
+    search: Pool | None
+    tim: Pool | None
+
+    @property
+    def pool(self) -> Pool | None:
+        """The pool whose sources the singles read too, where nothing is trained beside a search."""
+        return self.search if not self.sets else None
+
+
+@dataclass
+class Trained:
+    """What was trained: networks by role, the sets that were chosen, interactions, failures and settings."""
+
+    networks: dict[str, list[TrainedNetwork]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    settings: list[crossval.Setting] = field(default_factory=list)
+    searched: Searched | None = None
+    measured: Measured | None = None
 
 
 def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
-    """Encode, train, evaluate and report; leaves the run folder ``out``, whole or not at all.
+    """Encode, train, evaluate and report; leaves the run folder ``out``, whole or without its run.json.
 
-    Trains a network for each task alone (unless ``options.singles`` is False) and one joint network per distinct list
-    of excluded sources, and scores them once on the test rows. Errors: those of the parts; TrainingError if no
-    training ended well.
+    Every training is kept in the ledger as soon as it ends, and one that the ledger holds is not trained again: the
+    same call after a stop goes on where it was. Test rows are scored once, after all choosing. Errors: those of the
+    parts; TrainingError if no training ended well.
     """
     results.check_place(out)
     check_device(options.device)
@@ -130,80 +89,163 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     watch.stage("encode")
     counted = audit(data)
     watch.stage("audit")
-    names = data.task_set(options.tasks) if options.tasks else data.usable()
-    sets = task_sets(data, names)
-    plan = [*([(name,) for name in names] if options.singles else []), *sets]
-    trials, settings = crossval.final_trials(
+    work = planned(study, data, options)
+    ledger = options.ledger or out / results.LEDGER
+    with opened(
         data,
-        plan,
-        preset=study.network.resolved(),
-        protocol=study.protocol,
-        device=options.device,
+        ledger,
+        executor=options.executor,
+        address=options.address,
         memory=options.memory,
-        progress=lambda share: say("choosing settings by cross-validation", share),
-    )
-    if study.protocol.grid:
-        watch.stage("choose")
-    networks = _train(data, trials, options, say)
-    watch.stage("train")
-    models, joint = _models(study, data, networks, sets, options)
+        device=options.device,
+    ) as engine:
+        done = _train(study, data, work, options, engine, watch, say)
+        booked = engine.ledger.counts() | {"new": engine.trained}
+    models = _models(study, done, options)
     if options.baseline:
-        models += _baselines(data, names, say)
+        models += _baselines(data, work.tasks, say)
         watch.stage("baseline")
     say("scoring", None)
-    scores, differences = scoring.score_tables(_only(data, names), models)
+    tables = _tables(study, data, work, done, models)
     watch.stage("evaluate")
-    facts = _facts(study, data, options, networks, joint, settings, watch)
-    facts |= {"audit": counted, "clusters": _clusters(data, joint)}
-    tables = {
-        "scores.csv": scores,
-        "differences.csv": differences,
-        "attention.csv": scoring.attention_table(joint, study.network.preset),
-        "predictions.parquet": scoring.prediction_table(data, models),
-    }
+    told = facts(study, data, options, done.networks, done.failures, done.settings, watch)
+    told |= {"audit": counted, "clusters": clusters(data, done.networks.get("joint", [])), "ledger": booked}
+    told |= {"search": done.searched.facts} if done.searched else {}
+    if done.measured:
+        told |= {"tim": done.measured.facts}
+        told["warnings"] += done.measured.cautions
     say("writing", None)
     with results.run_folder(out) as folder:
         results.write_tables(folder, tables)
-        if joint:
-            M3H.from_networks(joint, data).save(folder / "model")
+        if model := _model(data, done):
+            model.save(folder / "model")
         watch.stage("write")
-        results.write_json(folder / "run.json", facts)
+        results.write_json(folder / "run.json", told)
         if options.report:
             # its own seconds stay out of run.json: the page shows what run.json holds, and `m3h report` shows the same
             write_report(folder)
             watch.stage("report")
-    return Finished(out, scores, differences, facts)
+    return Finished(out, tables, told)
 
 
-def _train(data: Dataset, trials: Sequence[Trial], options: Options, say: Say) -> list[TrainedNetwork]:
-    unique = list(dict.fromkeys(trials))
-    say(f"training {len(unique)} networks", 0.0)
-    networks = list(
-        train(
-            data,
-            unique,
-            memory=options.memory,
-            progress=lambda share: say(f"training {len(unique)} networks", share),
-        )
+def planned(study: Study, data: Dataset, options: Options) -> Work:
+    """The tasks, joint sets and pools of a run. Errors: SettingError for tasks that cannot be used or compared."""
+    names = data.task_set(options.tasks) if options.tasks else data.usable()
+    beside = options.singles and options.joint
+    pools: dict[str, Pool | None] = {"search": None, "tim": None}
+    for name, wanted, own in (
+        ("search", options.search, study.search.tasks),
+        ("tim", options.tim, study.tim.tasks),
+    ):
+        if wanted:
+            asked = own or (() if beside else options.tasks)
+            pools[name] = pool = make_pool(data, asked, names)
+            if beside and any(pool.sources != data.sources_for((task,)) for task in pool.tasks):
+                raise SettingError(
+                    f"[{name}] compares tasks that exclude different sources, which a run does not mix",
+                    got=", ".join(pool.tasks),
+                    next_step=f"use m3h {name}, where what one task excludes is kept from all",
+                )
+    if not beside and (options.search or options.tim):
+        names = tuple(n for n in names if any(pool and n in pool.tasks for pool in pools.values()))
+    sets = tuple(task_sets(data, names)) if options.joint else ()
+    return Work(tuple(names), sets, pools["search"], pools["tim"])
+
+
+def plain_trials(work: Work, maker: Maker, options: Options) -> dict[str, list[Trial]]:
+    """The trials of each task alone and of the joint sets, on the whole training part, by role."""
+    alone = work.tasks if work.pool is None else work.pool.tasks
+    sources = None if work.pool is None else work.pool.sources
+    return {
+        "single": [maker.final((name,), sources) for name in alone] if options.singles else [],
+        "joint": [maker.final(tasks) for tasks in work.sets],
+    }
+
+
+def making(study: Study, data: Dataset, options: Options) -> Maker:
+    """How the run's task sets become trials."""
+    return Maker(data, study.network.resolved(), study.protocol, device=options.device, precision=options.precision)
+
+
+def _train(
+    study: Study, data: Dataset, work: Work, options: Options, engine: Engine, watch: Watch, say: Say
+) -> Trained:
+    done = Trained()
+    maker = making(study, data, options)
+    trials = plain_trials(work, maker, options)
+    chosen, done.settings = crossval.choose(
+        engine,
+        [trial for some in trials.values() for trial in some],
+        study.protocol,
+        lambda share: say("choosing settings by cross-validation", share),
     )
-    if all(network.failed for network in networks):
-        raise TrainingError("no training ended well", got=networks[0].failed, next_step="try a lower learning rate")
-    return networks
+    if study.protocol.grid:
+        watch.stage("choose")
+    by_role = {"single": chosen[: len(trials["single"])], "joint": chosen[len(trials["single"]) :], "best": []}
+    if work.search:
+        done.searched = searched(engine, maker, work.search, study.search, study.seed, say)
+        by_role["best"] = list(done.searched.trials.values())
+        watch.stage("search")
+    final = [trial for some in by_role.values() for trial in some]
+    if final:
+        text = f"training {len(set(final))} networks"
+        say(text, 0.0)
+        networks, done.failures = finals(engine, final, lambda share: say(text, share))
+        by_id = {network.trial.id: network for network in networks}
+        done.networks = {r: [by_id[t.id] for t in some if t.id in by_id] for r, some in by_role.items()}
+        watch.stage("train")
+    if work.tim:
+        say("measuring interactions", 0.0)
+        done.measured = measured(
+            engine, maker, work.tim, study.tim, study.seed, lambda share: say("measuring interactions", share)
+        )
+        watch.stage("tim")
+    return done
 
 
-def _models(
-    study: Study, data: Dataset, networks: Sequence[TrainedNetwork], sets: Sequence[tuple[str, ...]], options: Options
-) -> tuple[list[scoring.Model], list[TrainedNetwork]]:
-    """Models to score, and the joint networks. A task set of one is the same network under both names."""
-    by_set = {network.trial.tasks: network for network in networks}
-    joint = [by_set[tasks] for tasks in sets if not by_set[tasks].failed]
+def _models(study: Study, done: Trained, options: Options) -> list[scoring.Model]:
+    """Models to score. A task set of one is the same network under every name; a best set answers for its task."""
 
-    def model(network: TrainedNetwork, role: str) -> scoring.Model:
-        return scoring.Model(role, study.network.preset, network.trial.label, study.seed, network.predictions)
+    def model(network: TrainedNetwork, role: str, tasks: Sequence[str] | None = None) -> scoring.Model:
+        predictions = {n: p for n, p in network.predictions.items() if tasks is None or n in tasks}
+        return scoring.Model(role, study.network.preset, network.trial.label, study.seed, predictions)
 
-    singles = [network for tasks, network in by_set.items() if len(tasks) == 1 and not network.failed]
-    found = [model(network, "single") for network in singles if options.singles]
-    return found + [model(network, "joint") for network in joint], joint
+    found = [model(network, role) for role in ("single", "joint") for network in done.networks.get(role, [])]
+    by_id = {network.trial.id: network for network in done.networks.get("best", [])}
+    chosen = done.searched.trials if done.searched else {}
+    return found + [model(by_id[t.id], "best", [name]) for name, t in chosen.items() if t.id in by_id]
+
+
+def _model(data: Dataset, done: Trained) -> M3H | None:
+    """What new patients are asked of: for each task the set chosen by search, else its joint network."""
+    best = {network.trial.id: network for network in done.networks.get("best", [])}
+    networks = list({n.trial.id: n for n in [*best.values(), *done.networks.get("joint", [])]}.values())
+    if not networks:
+        return None
+    chosen = done.searched.trials if done.searched else {}
+    answers = {name: trial.id for name, trial in chosen.items() if trial.id in best}
+    for network in done.networks.get("joint", []):
+        answers |= {name: network.trial.id for name in network.trial.tasks if name not in answers}
+    return M3H.from_networks(networks, data, answers)
+
+
+def _tables(
+    study: Study, data: Dataset, work: Work, done: Trained, models: Sequence[scoring.Model]
+) -> dict[str, pl.DataFrame]:
+    tables: dict[str, pl.DataFrame] = {}
+    if models:
+        scores, differences = scoring.score_tables(_only(data, work.tasks), models)
+        tables = {
+            "scores.csv": scores,
+            "differences.csv": differences,
+            "attention.csv": scoring.attention_table(done.networks.get("joint", []), study.network.preset),
+            "predictions.parquet": scoring.prediction_table(data, models),
+        }
+    if done.searched:
+        tables["search.csv"] = done.searched.table
+    if done.measured:
+        tables["tim.csv"] = done.measured.table
+    return tables
 
 
 def _baselines(data: Dataset, names: Sequence[str], say: Say) -> list[scoring.Model]:
@@ -220,77 +262,3 @@ def _baselines(data: Dataset, names: Sequence[str], say: Say) -> list[scoring.Mo
 def _only(data: Dataset, names: Sequence[str]) -> Dataset:
     """The dataset with the tasks of this run, and those that cannot be used, which are listed with an empty value."""
     return data.with_labels({n: part for n, part in data.labels.items() if n in set(names) or part.unusable})
-
-
-def _clusters(data: Dataset, joint: Sequence[TrainedNetwork]) -> dict[str, Any]:
-    return {
-        name: {
-            "task_set": network.trial.label,
-            "sizes": sizes(prediction.clusters, data.labels[name].task.clusters).tolist(),
-        }
-        for network in joint
-        for name, prediction in network.predictions.items()
-        if prediction.clusters is not None
-    }
-
-
-def _facts(
-    study: Study,
-    data: Dataset,
-    options: Options,
-    networks: Sequence[TrainedNetwork],
-    joint: Sequence[TrainedNetwork],
-    settings: Sequence[crossval.Setting],
-    watch: Watch,
-) -> dict[str, Any]:
-    """run.json: counts, settings, versions and times; no value of any patient."""
-    protocol = study.protocol
-    one = f"batch {protocol.batch_sizes[-1]}, learning rate {protocol.learning_rates[-1]:g}, {protocol.epochs} epochs"
-    tried = f"best of {len(protocol.batch_sizes) * len(protocol.learning_rates)} settings by {protocol.folds}-fold "
-    joint_ids = {network.trial.id for network in joint}
-    return {
-        "m3h": __version__,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": options.command,
-        "study": {"name": study.name, "title": study.title, "seed": study.seed, "notes": study.notes},
-        "counts": {
-            "samples": data.samples,
-            "patients": len(np.unique(data.patients)),
-            "sources": len(data.blocks),
-            "tasks": len(data.usable()),
-            "networks": len(networks),
-        },
-        "settings": {
-            "preset": study.network.preset,
-            "fields": canonical(study.network.resolved()),
-            "protocol": canonical(protocol),
-            "grid": protocol.grid,
-            "setting": f"{tried}cross-validation on training rows" if protocol.grid else f"one setting: {one}",
-            "device": options.device,
-            "threads": torch.get_num_threads(),
-        },
-        "grid": [canonical(setting) for setting in settings],
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "numpy", "scikit-learn", "duckdb", "polars")},
-        "data": {"fingerprint": data.fingerprint, "tables": dict(data.facts.get("fingerprints", {}))},
-        "seconds": watch.seconds,
-        "peak_memory_mb": watch.memory,
-        "task_sets": [_network_facts(n, "joint" if n.trial.id in joint_ids else "single") for n in networks],
-        "left_out": [{"task": n, "reason": part.unusable} for n, part in data.labels.items() if part.unusable],
-        "warnings": sorted({text for network in networks for text in network.warnings}),
-        "failed": [{"tasks": list(n.trial.tasks), "reason": n.failed} for n in networks if n.failed],
-    }
-
-
-def _network_facts(network: TrainedNetwork, role: str) -> dict[str, Any]:
-    trial = network.trial
-    return {
-        "tasks": list(trial.tasks),
-        "role": role,
-        "sources": list(trial.sources),
-        "weights": sum(value.numel() for value in network.state.values()),
-        "update": trial.update,
-        "seconds": round(network.seconds, 2),
-        "batch_size": trial.batch_size,
-        "learning_rate": trial.learning_rate,
-    }

@@ -24,7 +24,7 @@ from m3h.training.trained import TrainedNetwork
 
 FACTS, ENCODERS = "model.json", "encoders.safetensors"
 FILES = (ENCODERS, "networks.json", "networks.safetensors")
-FORMAT = 1
+FORMAT = 2
 
 #: Label of a task set -> its tasks, and the mean attention (task that asks, task that answers).
 Attention = dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]
@@ -36,13 +36,14 @@ _AGAIN = "train the model again, or copy its folder again"
 class Fitted:
     """Networks, and what it takes to read new patients for them.
 
-    ``tasks`` in the order of the study; ``classes`` of the multiclass ones as trained; ``recipe`` the study as JSON
-    data, {} where the dataset came from no study; ``states`` what the encoders learned, per source; ``fingerprint``
-    that of the dataset trained on.
+    ``tasks`` in the order of the study; ``answers`` task -> number of the network that answers for it; ``classes`` of
+    the multiclass ones as trained; ``recipe`` the study as JSON data, {} where the dataset came from no study;
+    ``states`` what the encoders learned, per source; ``fingerprint`` that of the dataset trained on.
     """
 
     networks: tuple[TrainedNetwork, ...]
     tasks: tuple[Task, ...]
+    answers: Mapping[str, int]
     classes: Mapping[str, tuple[str, ...]]
     recipe: Mapping[str, Any]
     states: Mapping[str, EncoderState]
@@ -114,6 +115,7 @@ def _read(content: Mapping[str, Any], place: Path) -> tuple[Fitted, Attention]:
     fitted = Fitted(
         networks=tuple(checkpoint.load(place)),
         tasks=tuple(_task(part) for part in content["tasks"]),
+        answers=content["answers"],
         classes={name: tuple(classes) for name, classes in content["classes"].items()},
         recipe=content["recipe"],
         states=states,
@@ -136,6 +138,7 @@ def _facts(fitted: Fitted, attention: Attention) -> dict[str, Any]:
         "title": fitted.title,
         "fingerprint": fitted.fingerprint,
         "tasks": [asdict(task) for task in fitted.tasks],
+        "answers": dict(fitted.answers),
         "classes": {name: list(classes) for name, classes in fitted.classes.items()},
         "attention": [
             {"task_set": label, "tasks": list(tasks), "weights": weights.tolist()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 
@@ -9,8 +10,10 @@ import typer
 
 from m3h import __version__
 from m3h.cli.check import check
+from m3h.cli.ledger import ledger
+from m3h.cli.plan import plan
 from m3h.cli.predict import predict
-from m3h.cli.run import demo, report, run, train
+from m3h.cli.run import demo, report, run, search, tim, train
 from m3h.core.errors import M3HError
 
 app = typer.Typer(
@@ -21,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, check, run, train, predict, report):
+for command in (demo, check, run, train, search, tim, plan, predict, report, ledger):
     app.command(command.__name__)(command)
 
 
@@ -41,6 +44,9 @@ def _common(
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and end with its exit status. A mistake the user can mend is printed without a traceback; one of
     this program is printed with it and named as such."""
+    # Threads that wait for one another by spinning stand still as soon as another program wants a core: beside one busy
+    # process a training took ten times as long. Must be said before the libraries load; who has set it keeps it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app(args=arguments)
     except M3HError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from m3h.api.run import Options
+    from m3h.api.options import Options
 
 StudyFile = Annotated[Path, typer.Argument(metavar="study.toml", help="The study file.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The run folder to write.", show_default=False)]
@@ -24,7 +24,61 @@ Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs, over the s
 Grid = Annotated[
     bool | None, typer.Option("--grid/--no-grid", help="Choose batch size and learning rate by cross-validation.")
 ]
-Memory = Annotated[float, typer.Option("--memory", metavar="GB", help="Memory that one fleet of networks may take.")]
+Memory = Annotated[
+    float | None,
+    typer.Option(
+        "--memory",
+        metavar="GB",
+        help="Memory that one fleet of networks may take.",
+        show_default="a fixed share of the machine's, or of the card's",
+    ),
+]
+Precision = Annotated[str, typer.Option("--precision", help="Of matrix products: float32 or bfloat16.")]
+LedgerFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ledger",
+        metavar="FILE",
+        help="Where finished trainings are kept, and found again by every command that names it.",
+        show_default="ledger.sqlite in the run folder",
+    ),
+]
+Executor = Annotated[str, typer.Option("--executor", help="Where networks are trained: local or ray.")]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Of a Ray cluster, such as auto or host:6379.", show_default="a Ray of its own"),
+]
+Search = Annotated[bool, typer.Option("--search", help="Look for the best task set of each task.")]
+Tim = Annotated[bool, typer.Option("--tim", help="Measure which task helps which.")]
+SearchMethod = Annotated[
+    str | None, typer.Option("--method", help="planned or paper.", show_default="the study's, else planned")
+]
+Largest = Annotated[
+    int | None, typer.Option("--largest", help="Tasks of the largest set.", show_default="the study's, else 3")
+]
+SearchFolds = Annotated[
+    int | None,
+    typer.Option("--folds", help="Folds of the protocol's to score sets on.", show_default="the study's, else all"),
+]
+TimMethod = Annotated[
+    str | None, typer.Option("--method", help="shared, pairs or exact.", show_default="the study's, else shared")
+]
+TimFolds = Annotated[
+    int | None, typer.Option("--folds", help="Validation folds of the protocol's.", show_default="the study's, else 1")
+]
+Replicates = Annotated[
+    int | None,
+    typer.Option("--replicates", help="Repetitions with other random numbers.", show_default="the study's, else 3"),
+]
+Sets = Annotated[
+    int | None,
+    typer.Option("--sets", help="Random sets per fold and replicate.", show_default="by the number of tasks"),
+]
+Inclusion = Annotated[
+    float | None,
+    typer.Option("--inclusion", help="Probability of a task in a random set.", show_default="the study's, else 0.5"),
+]
+Limit = Annotated[int | None, typer.Option("--limit", help="Tasks of the largest random set.", show_default="no limit")]
 Baseline = Annotated[bool, typer.Option("--baseline", help="Add LightGBM and a linear model for each task.")]
 Strict = Annotated[bool, typer.Option("--strict", help="A broken image is an error, not an absent source.")]
 Cache = Annotated[
@@ -40,20 +94,33 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def run_options(*, device: str, memory: float, cache: Path | None, no_cache: bool, **more: Any) -> Options:
-    """The options of a run. Errors: SettingError for a device or an amount of memory that does not fit."""
-    from m3h.api.run import Options
-    from m3h.core.errors import SettingError, nearest
+def run_options(
+    *, device: str, memory: float | None, cache: Path | None, no_cache: bool, executor: str = "local", **more: Any
+) -> Options:
+    """The options of a run. Errors: SettingError for a word or an amount of memory that does not fit."""
+    from m3h.api.options import Options
+    from m3h.core.errors import SettingError
 
-    devices = ("cpu", "cuda", "mps")
-    if device not in devices:
-        raise SettingError(f'unknown device "{device}"{nearest(device, devices)}')
-    if not memory > 0:
+    one_of("device", device, ("cpu", "cuda", "mps"))
+    one_of("executor", executor, ("local", "ray"))
+    one_of("precision", more.get("precision", "float32"), ("float32", "bfloat16"))
+    one_of("search method", more.get("searching", {}).get("method"), ("planned", "paper"))
+    one_of("TIM method", more.get("measuring", {}).get("method"), ("shared", "pairs", "exact"))
+    if memory is not None and not memory > 0:
         raise SettingError(f"--memory {memory:g}", expected="gigabytes above 0")
     return Options(
         device=device,  # type: ignore[arg-type]  # one of the three, checked above
-        memory=int(memory * (1 << 30)),
+        executor=executor,  # type: ignore[arg-type]  # as above
+        memory=None if memory is None else int(memory * (1 << 30)),
         cache=None if no_cache else cache or "default",
         command=shlex.join(["m3h", *sys.argv[1:]]),
         **more,
     )
+
+
+def one_of(what: str, word: str | None, known: tuple[str, ...]) -> None:
+    """Errors: SettingError for a word that is not known."""
+    from m3h.core.errors import SettingError, nearest
+
+    if word is not None and word not in known:
+        raise SettingError(f'unknown {what} "{word}"{nearest(word, known)}')

@@ -1,17 +1,18 @@
-"""m3h run, train, demo and report."""
+"""m3h run, train, search, tim, demo and report."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from m3h.cli import options as o
 
 if TYPE_CHECKING:
-    from m3h.api.run import Options
+    from m3h.api.options import Options
+    from m3h.api.run import Finished
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
 
@@ -20,13 +21,19 @@ def run(
     study: o.StudyFile,
     out: o.Out,
     tasks: o.Tasks = "",
+    search: o.Search = False,
+    tim: o.Tim = False,
     baseline: o.Baseline = False,
     grid: o.Grid = None,
     preset: o.PresetName = None,
     seed: o.Seed = None,
     device: o.Device = "cpu",
+    precision: o.Precision = "float32",
     epochs: o.Epochs = None,
-    memory: o.Memory = 1.0,
+    memory: o.Memory = None,
+    ledger: o.LedgerFile = None,
+    executor: o.Executor = "local",
+    address: o.Address = None,
     strict: o.Strict = False,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
@@ -35,16 +42,22 @@ def run(
     """Encode, train, evaluate and report: each task alone and all of them together."""
     given = o.run_options(
         device=device,
+        precision=precision,
         memory=memory,
+        ledger=ledger,
+        executor=executor,
+        address=address,
         cache=cache,
         no_cache=no_cache,
         tasks=o.names(tasks),
         preset=preset,
         seed=seed,
         epochs=epochs,
-        grid=grid,
-        baseline=baseline,
         strict=strict,
+        search=search,
+        tim=tim,
+        baseline=baseline,
+        grid=grid,
     )
     _finish(study, out, given, as_json)
 
@@ -57,8 +70,12 @@ def train(
     preset: o.PresetName = None,
     seed: o.Seed = None,
     device: o.Device = "cpu",
+    precision: o.Precision = "float32",
     epochs: o.Epochs = None,
-    memory: o.Memory = 1.0,
+    memory: o.Memory = None,
+    ledger: o.LedgerFile = None,
+    executor: o.Executor = "local",
+    address: o.Address = None,
     strict: o.Strict = False,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
@@ -67,17 +84,123 @@ def train(
     """Train the joint networks alone: a model, its scores and predictions, no report."""
     given = o.run_options(
         device=device,
+        precision=precision,
         memory=memory,
+        ledger=ledger,
+        executor=executor,
+        address=address,
         cache=cache,
         no_cache=no_cache,
         tasks=o.names(tasks),
         preset=preset,
         seed=seed,
         epochs=epochs,
-        grid=grid,
         strict=strict,
+        grid=grid,
         singles=False,
         report=False,
+    )
+    _finish(study, out, given, as_json)
+
+
+def search(
+    study: o.StudyFile,
+    out: o.Out,
+    tasks: o.Tasks = "",
+    method: o.SearchMethod = None,
+    largest: o.Largest = None,
+    folds: o.SearchFolds = None,
+    grid: o.Grid = None,
+    baseline: o.Baseline = False,
+    preset: o.PresetName = None,
+    seed: o.Seed = None,
+    device: o.Device = "cpu",
+    precision: o.Precision = "float32",
+    epochs: o.Epochs = None,
+    memory: o.Memory = None,
+    ledger: o.LedgerFile = None,
+    executor: o.Executor = "local",
+    address: o.Address = None,
+    strict: o.Strict = False,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+) -> None:
+    """Look for the set of tasks that helps each task most, by cross-validation, and test it against the task alone."""
+    given = o.run_options(
+        device=device,
+        precision=precision,
+        memory=memory,
+        ledger=ledger,
+        executor=executor,
+        address=address,
+        cache=cache,
+        no_cache=no_cache,
+        tasks=o.names(tasks),
+        preset=preset,
+        seed=seed,
+        epochs=epochs,
+        strict=strict,
+        baseline=baseline,
+        grid=grid,
+        joint=False,
+        search=True,
+        searching={"method": method, "largest": largest, "folds": folds, "tasks": o.names(tasks)},
+    )
+    _finish(study, out, given, as_json)
+
+
+def tim(
+    study: o.StudyFile,
+    out: o.Out,
+    tasks: o.Tasks = "",
+    method: o.TimMethod = None,
+    folds: o.TimFolds = None,
+    replicates: o.Replicates = None,
+    sets: o.Sets = None,
+    inclusion: o.Inclusion = None,
+    limit: o.Limit = None,
+    preset: o.PresetName = None,
+    seed: o.Seed = None,
+    device: o.Device = "cpu",
+    precision: o.Precision = "float32",
+    epochs: o.Epochs = None,
+    memory: o.Memory = None,
+    ledger: o.LedgerFile = None,
+    executor: o.Executor = "local",
+    address: o.Address = None,
+    strict: o.Strict = False,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+) -> None:
+    """Measure which task helps which: what adding a task does to the score of another, with intervals."""
+    given = o.run_options(
+        device=device,
+        precision=precision,
+        memory=memory,
+        ledger=ledger,
+        executor=executor,
+        address=address,
+        cache=cache,
+        no_cache=no_cache,
+        tasks=o.names(tasks),
+        preset=preset,
+        seed=seed,
+        epochs=epochs,
+        strict=strict,
+        singles=False,
+        joint=False,
+        tim=True,
+        measuring={
+            "method": method,
+            "folds": folds,
+            "replicates": replicates,
+            "sets": sets,
+            "inclusion": inclusion,
+            "limit": limit,
+            "tasks": o.names(tasks),
+        },
     )
     _finish(study, out, given, as_json)
 
@@ -91,7 +214,7 @@ def demo(
     epochs: o.Epochs = None,
     grid: o.Grid = None,
     device: o.Device = "cpu",
-    memory: o.Memory = 1.0,
+    memory: o.Memory = None,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
     as_json: o.Json = False,
@@ -123,30 +246,43 @@ def report(folder: RunFolder, as_json: o.Json = False) -> None:
 def _finish(study: Path, out: Path, given: Options, as_json: bool) -> None:
     """Run, then tell what came out."""
     from m3h.api.run import run as pipeline
-    from m3h.cli.screen import Waiting, console, print_json, score_table
+    from m3h.cli.screen import Waiting
     from m3h.dataset.build import read_study
 
     with Waiting(quiet=as_json) as say:
         say("reading the study", None)
         done = pipeline(read_study(study), out, given, say)
-    page = out / "report.html"
     if as_json:
-        print_json(
-            {
-                "out": str(out),
-                "report": str(page) if given.report else None,
-                "counts": done.facts["counts"],
-                "left_out": done.facts["left_out"],
-                "failed": done.facts["failed"],
-                "warnings": done.facts["warnings"],
-                "seconds": done.facts["seconds"],
-                "peak_memory_mb": done.facts["peak_memory_mb"],
-                "scores": done.scores.to_dicts(),
-            }
-        )
-        return
+        _print_json(done, given)
+    else:
+        _print(done, given)
+
+
+def _print_json(done: Finished, given: Options) -> None:
+    from m3h.cli.screen import print_json
+
+    kept = ("counts", "left_out", "failed", "warnings", "seconds", "peak_memory_mb", "ledger", "search", "tim")
+    content: dict[str, Any] = {
+        "out": str(done.folder),
+        "report": str(done.folder / "report.html") if given.report else None,
+    }
+    content |= {name: done.facts[name] for name in kept if name in done.facts}
+    for name, table in (("scores", "scores.csv"), ("search", "search.csv"), ("tim", "tim.csv")):
+        if table in done.tables:
+            content[f"{name}_table" if name in content else name] = done.tables[table].to_dicts()
+    print_json(content)
+
+
+def _print(done: Finished, given: Options) -> None:
+    from m3h.cli.screen import chosen_table, console, score_table, tim_table
+
     screen = console()
-    screen.print(score_table(done.scores))
+    if "scores.csv" in done.tables:
+        screen.print(score_table(done.tables["scores.csv"]))
+    if "search.csv" in done.tables:
+        screen.print(chosen_table(done.tables["search.csv"], done.tables["differences.csv"]))
+    if "tim.csv" in done.tables:
+        screen.print(tim_table(done.tables["tim.csv"]))
     for entry in done.facts["left_out"]:
         screen.print(f"left out: {entry['task']}: {entry['reason']}", soft_wrap=True, markup=False)
     for entry in done.facts["failed"]:
@@ -157,12 +293,12 @@ def _finish(study: Path, out: Path, given: Options, as_json: bool) -> None:
         screen.print(f"note ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
     seconds = sum(done.facts["seconds"].values())
     memory = max(done.facts["peak_memory_mb"].values())
-    counts = done.facts["counts"]
+    counts, ledger = done.facts["counts"], done.facts["ledger"]
     screen.print(
         f"{counts['patients']} patients, {counts['tasks']} tasks, {counts['networks']} networks; "
-        f"{seconds:.0f} seconds, {memory} MB at most",
+        f"{ledger['new']} trainings; {seconds:.0f} seconds, {memory} MB at most",
     )
     if given.report:
-        screen.print(f"report: {page}", soft_wrap=True, markup=False)
+        screen.print(f"report: {done.folder / 'report.html'}", soft_wrap=True, markup=False)
     else:
-        screen.print(f"run folder: {out}", soft_wrap=True, markup=False)
+        screen.print(f"run folder: {done.folder}", soft_wrap=True, markup=False)

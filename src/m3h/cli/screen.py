@@ -105,6 +105,51 @@ def _cell(row: dict[str, Any]) -> str:
     return f"{row['value']:.3f} ({row['low']:.3f}, {row['high']:.3f})"
 
 
+def chosen_table(search: pl.DataFrame, differences: pl.DataFrame) -> Table:
+    """The set that search chose for each task, and its gain over the task alone on the test rows."""
+    import polars as pl
+
+    table = Table(title="Chosen task sets (gain over the task alone on the test rows, 95 %)", title_justify="left")
+    for name in ("task", "set", "gain"):
+        table.add_column(name, justify="right" if name == "gain" else "left")
+    for row in search.filter(pl.col("chosen")).iter_rows(named=True):
+        gap = differences.filter(
+            (pl.col("task") == row["task"]) & (pl.col("role_a") == "best") & (pl.col("role_b") == "single")
+        )
+        alone = row["task_set"] == row["task"]
+        cell = "-" if alone or not len(gap) else _gain(gap.row(0, named=True), "difference")
+        table.add_row(Text(row["task"]), Text("alone" if alone else row["task_set"].replace("+", " + ")), Text(cell))
+    return table
+
+
+def tim_table(tim: pl.DataFrame) -> Table:
+    """For each task, which other helps it most and which hurts it most."""
+    import polars as pl
+
+    table = Table(title="What adding a task does to a task's score (95 %; * stands out)", title_justify="left")
+    for name in ("task", "metric", "helped most by", "hurt most by"):
+        table.add_column(name)
+    for (task, metric), rows in tim.group_by("source", "metric", maintain_order=True):
+        known = rows.filter(pl.col("tim").is_not_null()).sort("tim", descending=True, maintain_order=True)
+        ends = [known.row(0, named=True), known.row(-1, named=True)] if len(known) else []
+        cells = [
+            f"{row['target']} {_gain(row, 'tim')}{'*' if (row['q'] or 1) <= 0.05 else ''}"
+            if row["tim"] * sign > 0
+            else "-"
+            for row, sign in zip(ends, (1, -1), strict=False)
+        ]
+        table.add_row(*(Text(cell) for cell in (str(task), str(metric), *(cells or ["-", "-"]))))
+    return table
+
+
+def _gain(row: dict[str, Any], name: str) -> str:
+    if row[name] is None:
+        return "-"
+    if row["low"] is None:
+        return f"{row[name]:+.3f}"
+    return f"{row[name]:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})"
+
+
 def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """A table with a title; numbers to the right."""
     table = Table(title=title, title_justify="left")

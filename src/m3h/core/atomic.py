@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from m3h.core.errors import FolderError
@@ -36,6 +36,29 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 temporary.rename(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_contents(target: Path, *, keep: Collection[str], last: str) -> Iterator[Path]:
+    """A new folder whose contents become those of ``target`` when the block ends well, and vanish when it does not.
+
+    What is named in ``keep`` stays in ``target``, open or not: other processes may be writing to it. The item ``last``
+    leaves first and comes last, so that whoever finds it finds the rest whole. Errors: FolderError as atomic_folder.
+    """
+    with atomic_folder(target) as fresh:
+        yield fresh
+        if not target.exists():
+            return
+        (target / last).unlink(missing_ok=True)
+        old = fresh / f"was.{last}"
+        old.mkdir()
+        for item in sorted(target.iterdir()):
+            if item.name not in keep:
+                item.rename(old / item.name)
+        items = [item for item in sorted(fresh.iterdir()) if item not in (old, fresh / last)]
+        for item in [*items, fresh / last]:
+            if item.exists():
+                item.rename(target / item.name)
 
 
 @contextlib.contextmanager

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from m3h.dataset.dataset import Dataset
-from m3h.evaluation.scores import measure
-from m3h.study.presets import Preset, Protocol
+from m3h.experiments.engine import Engine
+from m3h.study.presets import Protocol
 from m3h.study.task import HEADLINE
-from m3h.training.fleet import Progress, train
-from m3h.training.forming import DEFAULT_MEMORY
-from m3h.training.trained import TrainedNetwork
-from m3h.training.trial import Trial, make_trial, with_setting
+from m3h.training.fleet import Progress
+from m3h.training.trial import Trial, with_setting
 
 #: R-squared has no lower end; one wild fold must not decide for all tasks.
 LOWEST_R2 = -1.0
@@ -33,40 +29,41 @@ class Setting:
     score: float
 
 
-def final_trials(
-    dataset: Dataset,
-    task_sets: Sequence[Sequence[str]],
-    *,
-    preset: Preset,
-    protocol: Protocol,
-    seed: int | None = None,
-    device: Literal["cpu", "cuda", "mps"] = "cpu",
-    memory: int = DEFAULT_MEMORY,
-    progress: Progress | None = None,
-) -> tuple[list[Trial], list[Setting]]:
-    """One trial per task set on the whole training part, in the setting to use.
-
-    Without ``protocol.grid`` that is the last of each list and nothing is tried; with it, the best of the grid by
-    cross-validation, and the settings tried are given too. Test rows are not looked at.
-    """
-    plain = [
-        make_trial(dataset, tasks, preset=preset, protocol=protocol, seed=seed, device=device) for tasks in task_sets
-    ]
+def grid(protocol: Protocol) -> list[tuple[int, float]]:
+    """The settings to try (batch size, learning rate): without the grid one, the last of each list."""
     if not protocol.grid:
-        return plain, []
-    grid = list(itertools.product(protocol.batch_sizes, protocol.learning_rates))
-    folds = range(protocol.folds)
-    trials = [
+        return [(protocol.batch_sizes[-1], protocol.learning_rates[-1])]
+    return list(itertools.product(protocol.batch_sizes, protocol.learning_rates))
+
+
+def grid_trials(plain: Sequence[Trial], protocol: Protocol) -> list[Trial]:
+    """What choosing trains: each of the trials in every setting and fold; nothing without the grid."""
+    if not protocol.grid:
+        return []
+    return [
         with_setting(trial, learning_rate=rate, batch_size=size, fold=fold)
         for trial in dict.fromkeys(plain)
-        for (size, rate), fold in itertools.product(grid, folds)
+        for (size, rate), fold in itertools.product(grid(protocol), range(protocol.folds))
     ]
+
+
+def choose(
+    engine: Engine, plain: Sequence[Trial], protocol: Protocol, progress: Progress | None = None
+) -> tuple[list[Trial], list[Setting]]:
+    """The trials in the setting to use, and the settings tried.
+
+    ``plain`` are trials on the whole training part. Without ``protocol.grid`` they stay as they are and nothing is
+    tried; with it, each gets the best of the grid by cross-validation. Test rows are not looked at.
+    """
+    trials = grid_trials(plain, protocol)
+    if not trials:
+        return list(plain), []
+    outcomes = engine.complete(trials, progress)
     found: dict[tuple[tuple[str, ...], int, float], list[dict[str, float]]] = {}
-    for done in train(dataset, trials, memory=memory, progress=progress):
-        key = (done.trial.tasks, done.trial.batch_size, done.trial.learning_rate)
-        found.setdefault(key, []).append(fold_scores(dataset, done))
+    for trial in trials:
+        key = (trial.tasks, trial.batch_size, trial.learning_rate)
+        found.setdefault(key, []).append(headline(engine, outcomes[trial.id].scores))
     settings = [Setting(*key, score=mean_score(parts)) for key, parts in found.items()]
-    settings.sort(key=lambda one: (plain_place(plain, one.tasks), grid.index((one.batch_size, one.learning_rate))))
     chosen = []
     for trial in plain:
         own = [one for one in settings if one.tasks == trial.tasks]
@@ -75,25 +72,17 @@ def final_trials(
     return chosen, settings
 
 
-def plain_place(trials: Sequence[Trial], tasks: tuple[str, ...]) -> int:
-    """Where the task set stands in the plan."""
-    return next(place for place, trial in enumerate(trials) if trial.tasks == tasks)
+def headline(engine: Engine, scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """The headline metric of each task, as settings are chosen by it; empty for a training that failed."""
+    kept = {}
+    for name, values in scores.items():
+        kind = engine.dataset.labels[name].task.kind
+        value = values[HEADLINE[kind]]
+        kept[name] = max(value, LOWEST_R2) if kind == "regression" else value
+    return kept
 
 
-def fold_scores(dataset: Dataset, done: TrainedNetwork) -> dict[str, float]:
-    """The headline metric of each task on the rows the trial is scored on; empty for a training that failed."""
-    scores = {}
-    for name, prediction in done.predictions.items():
-        kind = dataset.labels[name].task.kind
-        truth = dataset.labels[name].values[done.evaluated]
-        known = ~np.isnan(truth)
-        if known.any():
-            value = float(measure(kind, truth[known], prediction.at(known))[HEADLINE[kind]].bootstrap(None)[0])
-            scores[name] = max(value, LOWEST_R2) if kind == "regression" else value
-    return scores
-
-
-def mean_score(folds: Sequence[dict[str, float]]) -> float:
+def mean_score(folds: Sequence[Mapping[str, float]]) -> float:
     """Mean over tasks of the mean over folds; NaN scores are left out."""
     names = {name for fold in folds for name in fold}
     by_task = [[fold[name] for fold in folds if not np.isnan(fold.get(name, np.nan))] for name in sorted(names)]

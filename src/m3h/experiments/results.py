@@ -11,20 +11,25 @@ from typing import Any
 import polars as pl
 from safetensors import SafetensorError
 
-from m3h.core.atomic import atomic_folder
+from m3h.core.atomic import atomic_contents
 from m3h.core.errors import FolderError
 
+LEDGER = "ledger.sqlite"
+#: The ledger and what SQLite keeps beside it: they outlive a run, whether it ended or was stopped.
+KEPT = frozenset((LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm"))
 #: What a run leaves; a folder that holds anything else is not replaced.
-OWN = frozenset(
-    ("scores.csv", "differences.csv", "attention.csv", "predictions.parquet", "run.json", "report.html", "model")
+OWN = (
+    KEPT
+    | frozenset(("scores.csv", "differences.csv", "attention.csv", "predictions.parquet", "tim.csv", "search.csv"))
+    | frozenset(("run.json", "report.html", "model"))
 )
 
 
 def check_place(folder: Path) -> None:
     """Refuse, before any work is done, a place where no run folder can be made.
 
-    A folder that an earlier run left is replaced, if nothing else was put into it; any other file or folder with
-    something in it is not touched.
+    What an earlier run left there is replaced, but for its ledger, if nothing else was put into the folder; so is a
+    ledger of a run that was stopped gone on with. Any other file or folder with something in it is not touched.
     Errors: FolderError.
     """
     if folder.is_file():
@@ -32,7 +37,7 @@ def check_place(folder: Path) -> None:
             "a file stands where the run folder should be", where=str(folder), next_step="choose another --out"
         )
     inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if inside and (inside - OWN or "run.json" not in inside):
+    if inside and (inside - OWN or not inside & (KEPT | {"run.json"})):
         raise FolderError(
             "this folder has something in it that no run left",
             got=", ".join(sorted(inside - OWN)[:3]) or "no run.json",
@@ -47,12 +52,13 @@ def check_place(folder: Path) -> None:
 
 @contextlib.contextmanager
 def run_folder(folder: Path) -> Iterator[Path]:
-    """A new run folder that takes its name only when the block ends well; an earlier run's is replaced by it.
+    """A new run folder whose contents take their place only when the block ends well; an earlier run's are replaced.
 
+    run.json comes last: a folder that has it is whole.
     Errors: FolderError where it cannot be written (disk full, no permission); nothing half-written stays.
     """
     check_place(folder)
-    with atomic_folder(folder, replace=True) as place:
+    with atomic_contents(folder, keep=KEPT, last="run.json") as place:
         try:
             yield place
         except (SafetensorError, pl.exceptions.PolarsError) as error:

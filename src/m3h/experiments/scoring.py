@@ -38,7 +38,7 @@ DECIMALS = 6
 
 @dataclass(frozen=True)
 class Model:
-    """One model's predictions on the test rows, per task. ``role`` single, joint or baseline; ``preset`` the
+    """One model's predictions on the test rows, per task. ``role`` single, joint, best or baseline; ``preset`` the
     network's preset or the baseline's name."""
 
     role: str
@@ -49,8 +49,8 @@ class Model:
 
 
 def score_tables(dataset: Dataset, models: Sequence[Model]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """scores.csv and differences.csv: every metric of every task and model, and joint minus single and minus each
-    baseline, all on the same bootstrap draws by patient. Tasks that were left out have an empty value."""
+    """scores.csv and differences.csv: every metric of every task and model, and joint and best each minus single and
+    minus each baseline, all on the same bootstrap draws by patient. Tasks that were left out have an empty value."""
     rows = dataset.test_rows
     draws = patient_draws(dataset.patients[rows], dataset.seed)
     truths = {name: labels.values[rows] for name, labels in dataset.labels.items()}
@@ -86,10 +86,10 @@ def score_tables(dataset: Dataset, models: Sequence[Model]) -> tuple[pl.DataFram
 
 
 def _pairs(models: Sequence[Model]) -> Iterator[tuple[Model, Model]]:
-    """The joint network against every other model of the task."""
+    """The joint network against every other model of the task, and the network of the chosen set likewise."""
     for a in models:
-        if a.role == "joint":
-            yield from ((a, b) for b in models if b.role != "joint")
+        if a.role in ("joint", "best"):
+            yield from ((a, b) for b in models if b.role not in (a.role, "best"))
 
 
 def prediction_table(dataset: Dataset, models: Sequence[Model]) -> pl.DataFrame:

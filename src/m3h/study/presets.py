@@ -62,3 +62,38 @@ class Protocol:
     update: Literal["auto", "sequential", "joint"] = "auto"
     grid: bool = False
     test_share: float = 0.2
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How the best task set of each task is looked for, by cross-validation on training rows.
+
+    ``paper`` is the paper's beam; ``planned`` reaches its sets with far fewer trainings. ``tasks`` are those searched
+    among (default: the largest group that excludes the same sources); ``largest`` and ``width``: tasks of a set, sets
+    kept at a level; ``folds`` of the protocol's folds are used (default: all).
+    """
+
+    method: Literal["planned", "paper"] = "planned"
+    tasks: tuple[str, ...] = ()
+    largest: int = 3
+    width: int = 3
+    folds: int | None = None
+
+
+@dataclass(frozen=True)
+class TimOptions:
+    """How the task interaction measurement is made: what adding a task does to the score of another.
+
+    ``exact`` trains every task set (up to 10 tasks), ``pairs`` every pair and single, ``shared`` random sets that serve
+    all tasks at once. ``tasks`` as in search; ``folds`` validation folds of the protocol's; ``replicates`` repetitions
+    with other random numbers; ``sets`` random sets for each of them (default: by the number of tasks); ``inclusion``
+    probability of a task in a random set; ``limit`` the largest random set.
+    """
+
+    method: Literal["shared", "pairs", "exact"] = "shared"
+    tasks: tuple[str, ...] = ()
+    folds: int = 1
+    replicates: int = 3
+    sets: int | None = None
+    inclusion: float = 0.5
+    limit: int | None = None

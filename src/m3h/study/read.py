@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from m3h.study import rules
 from m3h.study.entry import Entry
 from m3h.study.fields import Mistake, fit
 from m3h.study.lines import Places, line_of
-from m3h.study.presets import DEFAULT_PRESET, Preset, Protocol
+from m3h.study.presets import DEFAULT_PRESET, Preset, Protocol, SearchOptions, TimOptions
 from m3h.study.spec import Network, Samples, Source, Study
 from m3h.study.task import Task
 
-_TABLES = ("study", "samples", "source", "task", "tasks", "network", "protocol")
-_NOT_YET = ("database", "search", "tim", "report")
+_TABLES = ("study", "samples", "source", "task", "tasks", "network", "protocol", "search", "tim")
+_NOT_YET = ("database", "report")
 _SHARED = ("kind", "unit", "classes", "department", "exclude_sources", "weight")
 
 
@@ -95,6 +95,9 @@ class _Reader:
             "network": self._network(),
             "protocol": self._protocol(),
         }
+        known = None if self.problems else [task.name for task in parts["tasks"]]
+        about |= {"search": self._options("search", SearchOptions, rules.search, known)}
+        about |= {"tim": self._options("tim", TimOptions, rules.tim, known)}
         if parts["samples"] is None:
             return None
         if parts["samples"].time is None:
@@ -204,6 +207,13 @@ class _Reader:
         values = entry.values(Protocol)
         wrong = entry.check(rules.protocol(values))
         return Protocol(**{key: values[key] for key in values if key not in wrong})
+
+    def _options(self, name: str, spec: type, rule: Callable[..., rules.Found], tasks: list[str] | None) -> Any:
+        """A table whose values are the fields of ``spec``; the wrong ones are left out."""
+        entry = self._table(name)
+        values = entry.values(spec)
+        wrong = entry.check(rule(values, tasks))
+        return spec(**{key: values[key] for key in values if key not in wrong})
 
     def _unknown_tables(self) -> None:
         for name, value in self.content.items():

@@ -69,8 +69,8 @@ def study(values: Mapping[str, Any]) -> Found:
     """Rules of [study]."""
     if values.get("name") is not None and (not values["name"].strip() or not values["name"].isprintable()):
         yield "name", "name is empty or holds control characters"
-    if values.get("seed", 0) < 0:
-        yield "seed", f"seed: got {values['seed']}, expected 0 or more"
+    if not 0 <= values.get("seed", 0) < 2**63:
+        yield "seed", f"seed: got {values['seed']}, expected 0 or more, and less than 2 to the power 63"
 
 
 def samples(spec: Samples) -> Found:
@@ -178,8 +178,38 @@ def protocol(values: Mapping[str, Any]) -> Found:
         yield "test_share", f"test_share: got {values['test_share']:g}, expected a share between 0 and 1"
 
 
+def search(values: Mapping[str, Any], tasks: Collection[str] | None = None) -> Found:
+    """Ranges of [search]; ``tasks`` are the names of all declared tasks, None where they are not known."""
+    yield from _above(values, "largest", 1, "2 or more")
+    yield from _above(values, "width", 0, "1 or more")
+    yield from _above(values, "folds", 0, "1 or more")
+    yield from _pool(values, tasks)
+
+
+def tim(values: Mapping[str, Any], tasks: Collection[str] | None = None) -> Found:
+    """Ranges of [tim]; ``tasks`` as in :func:`search`."""
+    yield from _above(values, "folds", 0, "1 or more")
+    yield from _above(values, "replicates", 0, "1 or more")
+    yield from _above(values, "sets", 1, "2 or more")
+    yield from _above(values, "limit", 1, "2 or more")
+    if not 0 < values.get("inclusion", 0.5) < 1:
+        yield "inclusion", f"inclusion: got {values['inclusion']:g}, expected a probability between 0 and 1"
+    yield from _pool(values, tasks)
+
+
+def _pool(values: Mapping[str, Any], tasks: Collection[str] | None) -> Found:
+    names: tuple[str, ...] = values.get("tasks", ())
+    yield from _distinct("tasks", names)
+    if len(names) == 1:
+        yield "tasks", "tasks names one task; two or more can help each other"
+    for name in names if tasks is not None else ():
+        if name not in (tasks or ()):
+            yield "tasks", f'tasks: unknown task "{name}"{nearest(name, tasks or ())}'
+
+
 def _above(values: Mapping[str, Any], key: str, bound: float, expected: str) -> Found:
-    got = values.get(key, ())
+    got = values.get(key)
+    got = () if got is None else got
     for value in got if isinstance(got, tuple) else (got,):
         if not value > bound:
             yield key, f"{key}: got {value:g}, expected {expected}"

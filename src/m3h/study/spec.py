@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from m3h.core.registry import DEFAULT_ENCODERS
-from m3h.study.presets import DEFAULT_PRESET, PRESETS, Preset, Protocol
+from m3h.study.presets import DEFAULT_PRESET, PRESETS, Preset, Protocol, SearchOptions, TimOptions
 from m3h.study.task import Task
 
 Modality = Literal["tabular", "timeseries", "language", "vision"]
@@ -87,6 +87,8 @@ class Study(Spec):
     tasks: tuple[Task, ...]
     network: Network = Network()
     protocol: Protocol = Protocol()
+    search: SearchOptions = SearchOptions()
+    tim: TimOptions = TimOptions()
     notes: str = ""
 
     @staticmethod

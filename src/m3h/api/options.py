@@ -1,0 +1,87 @@
+"""What a command may say beside the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from m3h.core.errors import SettingError, nearest
+from m3h.study import rules
+from m3h.study.presets import PRESETS
+from m3h.study.spec import Study
+
+Device = Literal["cpu", "cuda", "mps"]
+Precision = Literal["float32", "bfloat16"]
+ExecutorName = Literal["local", "ray"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a command may say beside the study: each overrides the study file.
+
+    ``singles``, ``joint``, ``search`` and ``tim`` are the parts to carry out; ``searching`` and ``measuring`` change
+    fields of [search] and [tim]. ``memory`` in bytes caps a fleet (None: a fixed share of the machine's); ``ledger``
+    None is ledger.sqlite in the run folder; ``address`` is that of a Ray cluster.
+    """
+
+    tasks: tuple[str, ...] = ()
+    preset: str | None = None
+    seed: int | None = None
+    device: Device = "cpu"
+    precision: Precision = "float32"
+    epochs: int | None = None
+    grid: bool | None = None
+    memory: int | None = None
+    baseline: bool = False
+    singles: bool = True
+    joint: bool = True
+    search: bool = False
+    tim: bool = False
+    searching: Mapping[str, Any] = field(default_factory=dict)
+    measuring: Mapping[str, Any] = field(default_factory=dict)
+    report: bool = True
+    strict: bool = False
+    cache: Path | Literal["default"] | None = "default"
+    ledger: Path | None = None
+    executor: ExecutorName = "local"
+    address: str | None = None
+    command: str = ""
+
+
+def overridden(study: Study, options: Options) -> Study:
+    """The study with the options applied. Errors: SettingError for an unknown preset or a number that does not fit."""
+    changes: dict[str, Any] = {}
+    if options.preset is not None:
+        if options.preset not in PRESETS:
+            raise SettingError(f'unknown preset "{options.preset}"{nearest(options.preset, PRESETS)}')
+        changes["network"] = study.network.model_copy(update={"preset": options.preset})
+    if options.seed is not None and not 0 <= options.seed < 2**63:
+        raise SettingError(f"seed {options.seed}", expected="a whole number, 0 or more, less than 2 to the power 63")
+    if options.epochs is not None and options.epochs < 1:
+        raise SettingError(f"{options.epochs} epochs", expected="1 or more")
+    protocol = study.protocol
+    if options.epochs is not None:
+        protocol = replace(protocol, epochs=options.epochs)
+    if options.grid is not None:
+        protocol = replace(protocol, grid=options.grid)
+    changes["protocol"] = protocol
+    if options.seed is not None:
+        changes["seed"] = options.seed
+    changes["search"] = replace(study.search, **_fitting("search", options.searching))
+    changes["tim"] = replace(study.tim, **_fitting("tim", options.measuring))
+    for name, most in (("search", changes["search"].folds), ("tim", changes["tim"].folds)):
+        if most is not None and most > protocol.folds:
+            raise SettingError(f"{most} folds for {name}", expected=f"at most the protocol's {protocol.folds}")
+    return study.model_copy(update=changes)
+
+
+def _fitting(name: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values that were given. Errors: SettingError for a number that does not fit."""
+    given = {key: value for key, value in values.items() if value not in (None, ())}
+    rule = {"search": rules.search, "tim": rules.tim}[name]
+    mistakes = [message for _, message in rule(given)]
+    if mistakes:
+        raise SettingError("; ".join(mistakes), where=name)
+    return given

@@ -1,0 +1,149 @@
+"""m3h plan: what a command would train, what of it is done, and what the rest would take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from m3h.cli import options as o
+
+if TYPE_CHECKING:
+    from m3h.experiments.plan import Plan
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="The run folder whose ledger is looked at.", show_default="none"),
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Fleets that are trained at once.")]
+
+
+def plan(
+    study: o.StudyFile,
+    out: Out = None,
+    tasks: o.Tasks = "",
+    search: o.Search = False,
+    tim: o.Tim = False,
+    alone: Annotated[
+        bool, typer.Option("--only", help="Plan m3h search or m3h tim alone, not a run that does them too.")
+    ] = False,
+    grid: o.Grid = None,
+    preset: o.PresetName = None,
+    seed: o.Seed = None,
+    device: o.Device = "cpu",
+    precision: o.Precision = "float32",
+    epochs: o.Epochs = None,
+    memory: o.Memory = None,
+    ledger: o.LedgerFile = None,
+    workers: Workers = 1,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+) -> None:
+    """How many trainings a run takes, how many are done, and what time and memory the rest takes here."""
+    from m3h.api.plan import plan as planned
+    from m3h.cli.screen import Waiting
+    from m3h.core.errors import SettingError
+    from m3h.dataset.build import read_study
+
+    if alone and not (search or tim):
+        raise SettingError("--only plans a part alone", expected="--search or --tim beside it")
+    given = o.run_options(
+        device=device,
+        precision=precision,
+        memory=memory,
+        ledger=ledger,
+        cache=cache,
+        no_cache=no_cache,
+        tasks=o.names(tasks),
+        preset=preset,
+        seed=seed,
+        epochs=epochs,
+        grid=grid,
+        search=search,
+        tim=tim,
+        singles=search or not alone,
+        joint=not alone,
+    )
+    with Waiting(quiet=as_json) as say:
+        say("reading the study", None)
+        found = planned(read_study(study), out, given, say, workers=workers)
+    show(found, as_json=as_json)
+
+
+def show(plan: Plan, *, as_json: bool) -> None:
+    """Print a plan, as a table or machine-readable."""
+    from m3h.cli.screen import console, print_json
+
+    if as_json:
+        print_json(as_data(plan))
+        return
+    screen = console()
+    screen.print(table(plan))
+    for line in notes(plan):
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def as_data(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON data; seconds, and memory in bytes."""
+    from m3h.core.fingerprint import canonical
+
+    return {"exact": plan.exact, **canonical(plan)}
+
+
+def table(plan: Plan) -> Any:
+    """A row per step, and one for all of them."""
+    from m3h.cli.screen import plain_table
+
+    sharing = any(step.shared for step in plan.steps)
+    columns = ["step", "trainings", "done", *(["in a step above"] if sharing else []), "left", "time left"]
+    rows = [
+        [
+            *(step.step, bounded(step.trainings, step.exact), step.done, *([step.shared] if sharing else [])),
+            *(bounded(step.left, step.exact), duration(step.seconds, step.exact or not step.left)),
+        ]
+        for step in plan.steps
+    ]
+    if len(rows) > 1:
+        sums = [sum(getattr(step, name) for step in plan.steps) for name in ("trainings", "done", "shared", "left")]
+        trainings, done, shared, left = sums
+        middle = [bounded(trainings, plan.exact), done, *([shared] if sharing else []), bounded(left, plan.exact)]
+        rows.append(["all", *middle, duration(plan.seconds, plan.exact or not left)])
+    return plain_table("Plan", columns, rows)
+
+
+def notes(plan: Plan) -> list[str]:
+    """What to know about the numbers."""
+    workers = f" with {plan.workers} fleets at once" if plan.workers > 1 else ""
+    lines = [f"time on this machine{workers}, from a short calibration; memory about {gigabytes(plan.memory)}"]
+    if not plan.exact:
+        lines.append("at most: a search goes on with what it finds, so it may need fewer trainings")
+    return lines
+
+
+def bounded(number: int, exact: bool) -> str:
+    """A count, or an upper bound."""
+    return f"{number:,}" if exact or not number else f"at most {number:,}"
+
+
+def gigabytes(size: float) -> str:
+    """Bytes in GB of 1024 MB, as --memory counts."""
+    return f"{size / (1 << 30):.1f} GB"
+
+
+def duration(seconds: float, exact: bool = True) -> str:
+    """A time to two units, as a person says it."""
+    if seconds <= 0:
+        return "-"
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        text = f"{max(1, round(seconds))} s"
+    elif minutes < 90:
+        text = f"{minutes} min"
+    elif minutes < 48 * 60:
+        text = f"{minutes // 60} h {minutes % 60} min"
+    else:
+        hours = round(seconds / 3600)
+        text = f"{hours // 24} d {hours % 24} h"
+    return text if exact else f"at most {text}"
