@@ -44,6 +44,8 @@ from m3h.training.trial import Trial, make_trial
 HERE = Path(__file__).parents[1]
 MEMBERS = (1, 4, 16, 64, 256)
 BATCH = 256
+#: Rounds of fleets of more than 16 members, each of which is that many steps.
+LARGE_ROUNDS = 3
 HEAD = [
     "size", "tasks", "update", "precision", "who", "members", "ms per member and step", "needed GFLOP/s",
     "share of float32 peak", "times the opponent",
@@ -174,6 +176,8 @@ def speed_of(case: Case, data: Dataset, options: argparse.Namespace, module: Mod
     for number in range(options.rounds + 1):
         peak.measure()
         for key, update in contenders.items():
+            if number > LARGE_ROUNDS and key[1] > 16:
+                continue
             one = rows[number % len(rows)]
             took[key].append(seconds(lambda u=update, r=one, n=number: u(r, n), device) / key[1])  # type: ignore[misc]
     top = statistics.median(peak.seen[1:])

@@ -80,8 +80,7 @@ def test_lines_are_found_beside_comments_strings_and_arrays(tmp_path):
         '["age", "sex"]', '[  # ] a comment\n  "age", "[[task]]",\n]'
     ).replace('"died"\n', '"died" # [x]\n')
     assert _problems(tmp_path, text.replace('column = "died"', "weight = -1\ncolumn = 'died'")) == [
-        'line 2: unknown key "title"; known are network, protocol, samples, search, source, study, task, '
-        "tasks, tim",
+        'line 2: unknown key "title"; known are network, protocol, samples, search, source, study, task, tasks, tim',
         'line 18, [[task]] "died": weight: got -1, expected a number above 0',
     ]
 

@@ -144,11 +144,10 @@ def test_materials_are_made_once_for_fleets_on_the_same_rows(learning_data: Call
 
 def test_bfloat16_scores_are_those_of_float32(learning_data: Callable[..., Dataset]) -> None:
     data = learning_data(samples=2000)
-    protocol = Protocol(epochs=15, batch_sizes=(64,), learning_rates=(1e-4,))
-    names = ["death", "unit", "stay"]
-    rows = data.test_rows
-    truth = {name: data.labels[name].values[rows] for name in names}
-    for update in ("sequential", "joint"):
+    protocol = Protocol(epochs=10, batch_sizes=(128,), learning_rates=(1e-4,))
+    truth = {name: labels.values[data.test_rows] for name, labels in data.labels.items()}
+    known = ~np.isnan(truth["stay"])
+    for update, names in (("sequential", ["death", "stay"]), ("joint", ["death", "unit", "stay"])):
         scores = []
         for precision in ("float32", "bfloat16"):
             trial = make_trial(
@@ -157,13 +156,9 @@ def test_bfloat16_scores_are_those_of_float32(learning_data: Callable[..., Datas
             (done,) = train_fleet(data, [trial])
             assert all(value.dtype == torch.float32 for value in done.state.values())
             said = {name: done.predictions[name].values for name in names}
-            known = ~np.isnan(truth["stay"])
-            scores.append(
-                [
-                    roc_auc_score(truth["death"], said["death"]),
-                    roc_auc_score(truth["unit"], said["unit"], multi_class="ovr"),
-                    r2_score(truth["stay"][known], said["stay"][known]),
-                ]
-            )
+            found = [roc_auc_score(truth["death"], said["death"]), r2_score(truth["stay"][known], said["stay"][known])]
+            if "unit" in said:
+                found.append(roc_auc_score(truth["unit"], said["unit"], multi_class="ovr"))
+            scores.append(found)
         assert scores[0] != scores[1]
         np.testing.assert_allclose(scores[0], scores[1], atol=0.005)

@@ -6,6 +6,7 @@ inputs --modality networks--> z --shared module--> s --task networks--> x --cros
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,8 @@ from m3h.study.presets import Preset
 from m3h.study.task import Kind
 
 Precision = Literal["float32", "bfloat16"]
+#: Where a learned temperature starts.
+FIRST_TEMPERATURE = 0.07
 #: A learned 1 / temperature never exceeds this (Radford 2021).
 SHARPEST = 100.0
 
@@ -121,8 +124,8 @@ class Network(nn.Module):
                 if preset.projection
             }
         )
-        start = torch.full((fleet,), 1 / 0.07 if preset.learned_temperature else 1 / preset.temperature).log()
-        self.log_sharpness = nn.Parameter(start, requires_grad=preset.learned_temperature)
+        start = -math.log(FIRST_TEMPERATURE if preset.learned_temperature else preset.temperature)
+        self.log_sharpness = nn.Parameter(torch.full((fleet,), start), requires_grad=preset.learned_temperature)
         self.register_buffer("output_scale", torch.ones(fleet, slots))
 
     def start(self, seed: int, replicate: int) -> None:

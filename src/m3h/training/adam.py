@@ -42,7 +42,8 @@ class FleetAdam:
     def norms(self) -> Float[Tensor, " fleet"]:
         """Gradient norm of each member over all parameters that have a gradient."""
         each = [torch.linalg.vector_norm(p.grad.flatten(1), dim=1) for p in self.parameters if p.grad is not None]
-        norms: Tensor = torch.linalg.vector_norm(torch.stack(each), dim=0)
+        # by rows, so that a member's sum runs in the same order in a fleet of any size
+        norms: Tensor = torch.linalg.vector_norm(torch.stack(each, 1), dim=1)
         return norms
 
     def step(self, active: Members) -> Members:
