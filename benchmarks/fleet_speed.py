@@ -47,7 +47,7 @@ BATCH = 256
 #: Rounds of fleets of more than 16 members, each of which is that many steps.
 LARGE_ROUNDS = 3
 HEAD = [
-    "size", "tasks", "update", "precision", "who", "members", "ms per member and step", "needed GFLOP/s",
+    "size", "tasks", "update", "precision", "threads", "who", "members", "ms per member and step", "needed GFLOP/s",
     "share of float32 peak", "times the opponent",
 ]  # fmt: skip
 
@@ -189,7 +189,8 @@ def speed_of(case: Case, data: Dataset, options: argparse.Namespace, module: Mod
         plainly = precision == "opponent"
         lines.append([
             case.name, "binary + clustering" if case.tasks < 0 else str(case.tasks), case.update,
-            "float32" if plainly else precision, "opponent" if plainly else "m3h", str(count),
+            "float32" if plainly else precision, str(torch.get_num_threads()),
+            "opponent" if plainly else "m3h", str(count),
             f"{median * 1e3:.2f}", f"{flops / median / 1e9:.0f}", f"{flops / median / top:.0%}",
             f"{other / median:.2f}" if other else "",
         ])  # fmt: skip
@@ -202,7 +203,7 @@ def speed(options: argparse.Namespace) -> list[list[str]]:
     if options.device == "cuda" and not torch.cuda.is_available():
         print("no NVIDIA card here: the table is written with empty cells")
         cells = [
-            [case.name, str(case.tasks), case.update, precision, "m3h", str(count), "", "", "", ""]
+            [case.name, str(case.tasks), case.update, precision, "", "m3h", str(count), "", "", "", ""]
             for case in CASES[:4]
             for precision in options.precisions
             for count in options.members
@@ -217,17 +218,26 @@ def speed(options: argparse.Namespace) -> list[list[str]]:
 
 
 def growth(options: argparse.Namespace) -> list[list[str]]:
-    """Seconds of whole trainings of four pairs, three epochs, setting up and scoring included."""
-    table = [["rows", "inputs", "update", "seconds per member", "GFLOP/s over all"]]
+    """Seconds of whole trainings of four pairs, one epoch, setting up and scoring included."""
+    table = [["rows", "inputs", "threads", "update", "seconds per member", "GFLOP/s over all"]]
     sizes = [(rows, PAPER) for rows in (2500, 5000, 10025)]
     sizes += [(5000, tuple(max(1, width // part) for width in PAPER)) for part in (8, 4, 2)]
     for rows, widths in sizes:
         data = study(rows, widths)
         for update in ("sequential", "joint"):
-            plan = trials(data, Case("", widths, 2, update), 4, "float32", options.device, epochs=3)
+            plan = trials(data, Case("", widths, 2, update), 4, "float32", options.device, epochs=1)
             took = statistics.median(seconds(lambda p=plan, d=data: train_fleet(d, p), "cpu") for _ in range(3))  # type: ignore[misc]
             flops = 4 * member_flops(trial_shape(data, plan[0]), plan[0], len(data.train_rows))
-            table.append([str(rows), str(sum(widths)), update, f"{took / 4:.2f}", f"{flops / took / 1e9:.0f}"])
+            table.append(
+                [
+                    str(rows),
+                    str(sum(widths)),
+                    str(torch.get_num_threads()),
+                    update,
+                    f"{took / 4:.2f}",
+                    f"{flops / took / 1e9:.0f}",
+                ]
+            )
             print("  ".join(table[-1]), flush=True)
     return table
 

@@ -95,3 +95,28 @@ def test_permuting_tasks_with_their_tokens_permutes_the_outputs() -> None:
     turned, turned_weights = part(x[:, order])
     torch.testing.assert_close(turned, out[:, order])
     torch.testing.assert_close(turned_weights, weights[:, :, order][..., order])
+
+
+@pytest.mark.parametrize("slots", [2, 3, 5])
+@pytest.mark.parametrize("options", [{}, {"detach_maximum": True}, {"alpha": 0.0}, {"scope": "row"}])
+def test_gradients_are_autograds(slots: int, options: dict[str, object]) -> None:
+    part = attention(slots, replace(PAPER, **options), fleet=2)  # type: ignore[arg-type]
+    part.requires_grad_(True)
+    x = torch.randn(2, slots, 6, 64, requires_grad=True)
+    towards_out, towards_weights = torch.randn(2, slots, 6, 64), torch.randn(2, 6, slots, slots)
+
+    def by_autograd() -> tuple[torch.Tensor, torch.Tensor]:
+        asking = (part.token @ part.query) @ part.key.transpose(1, 2)
+        match = torch.einsum("kif,kjbf->kbij", asking, x)
+        scores = torch.eye(slots) * part.bonus(slots) + part.preset.alpha * part.scaled(match)
+        weights = torch.softmax(scores, -1)
+        return torch.einsum("kbij,kjbf,kfg->kibg", weights, x, part.value), weights
+
+    found = []
+    for out, weights in (part(x), by_autograd()):
+        ((out * towards_out).sum() + (weights * towards_weights).sum()).backward()
+        found.append([out.detach(), weights.detach(), *(p.grad for p in (x, *part.parameters()))])
+        for p in (x, *part.parameters()):
+            p.grad = None
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)

@@ -45,6 +45,9 @@ def pairs(present: NDArray[np.bool_], patients: NDArray[np.int64], device: str =
 
     What a batch compares depends on no weight: once for all members and both passes.
     """
+    same = patients[:, None] == patients[None, :]
+    np.fill_diagonal(same, False)
+    one, other = np.nonzero(same)
     found = []
     known: dict[bytes, tuple[Tensor | None, Tensor | None]] = {}
     for first, second in itertools.combinations(range(present.shape[1]), 2):
@@ -52,13 +55,10 @@ def pairs(present: NDArray[np.bool_], patients: NDArray[np.int64], device: str =
         if both.sum() < 2:
             continue
         if (key := both.tobytes()) not in known:
-            rows = np.flatnonzero(both)
-            whose = patients[rows]
-            same = whose[:, None] == whose[None, :]
-            np.fill_diagonal(same, False)
-            places = np.flatnonzero(same)
+            kept, position = both[one] & both[other], np.cumsum(both) - 1
+            places = position[one[kept]] * int(both.sum()) + position[other[kept]]
             known[key] = (
-                None if both.all() else torch.from_numpy(rows).to(device),
+                None if both.all() else torch.from_numpy(np.flatnonzero(both)).to(device),
                 torch.from_numpy(places).to(device) if len(places) else None,
             )
         found.append(Pair(first, second, int(both.sum()), *known[key]))

@@ -63,14 +63,14 @@ class ModalityNetwork(nn.Module):
 
 
 class _Filled(torch.autograd.Function):
-    """Rows of z replaced by one vector per member."""
+    """Rows of z replaced by one vector per member, in place: the product that z is the result of does not keep it."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, vector: Tensor, rows: Tensor) -> Tensor:
         ctx.save_for_backward(rows)
-        y = z.clone()
-        y[:, rows] = vector[:, None]
-        return y
+        ctx.mark_dirty(z)
+        z[:, rows] = vector[:, None]
+        return z
 
     @staticmethod
     @once_differentiable
