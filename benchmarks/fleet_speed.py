@@ -9,8 +9,9 @@ in docs/results.
 The plain model is the one of $SHARED/spec/reference_loop.py (default: ../shared beside the checkout); without it the
 opponent's rows are left out, and said so. All contenders of a table row go round by round in one process, with the
 machine's float32 peak (a product of 2,048 x 2,048 matrices) measured in every round; medians are given. A step is one
-batch of 256 rows through all its losses. "needed" arithmetic is what m3h.training.cost.member_flops counts.
-With --device cuda the table is fleet_speed_cuda.csv; without a card it is written with empty cells.
+batch of 256 rows through all its losses. Members are cut into fleets, and these go on several threads, as in training.
+"needed" arithmetic is what m3h.training.cost.member_flops counts. With --device cuda the table is
+fleet_speed_cuda.csv; without a card it is written with empty cells.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -34,10 +36,11 @@ from torch import Tensor
 from fleet_data import ICU, PAPER, study
 from m3h.dataset.dataset import Dataset
 from m3h.study.presets import PRESETS, Protocol
+from m3h.training.at_once import workers
 from m3h.training.batches import batches, order_generator
 from m3h.training.cost import default_memory, fleet_bytes, member_flops
-from m3h.training.fleet import FleetTraining, train_fleet
-from m3h.training.forming import trial_shape
+from m3h.training.fleet import FleetTraining, train
+from m3h.training.forming import form_fleets, trial_shape
 from m3h.training.prepared import Materials
 from m3h.training.trial import Trial, make_trial
 
@@ -152,6 +155,23 @@ def opponent(module: ModuleType, case: Case, values: Sequence[Tensor], device: s
     return step
 
 
+class AtOnce:
+    """One step of each of the fleets, as many at once as training would take."""
+
+    def __init__(self, fleets: Sequence[FleetTraining]) -> None:
+        self.fleets = fleets
+        threads = torch.get_num_threads()
+        count = min(len(fleets), workers(fleets[0].first.device, threads))
+        # a single fleet goes on the threads of the opponent: others would wait for work beside it
+        self.pool = None
+        if count > 1:
+            self.pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads // count,))
+
+    def __call__(self, rows: np.ndarray, step: int) -> None:
+        each = map if self.pool is None else self.pool.map
+        list(each(lambda fleet: fleet.update(rows, step), self.fleets))
+
+
 def speed_of(case: Case, data: Dataset, options: argparse.Namespace, module: ModuleType | None) -> list[list[str]]:
     """The table's rows for one network: the opponent, then fleets of ours in both precisions."""
     device, kept = options.device, Materials()
@@ -163,7 +183,7 @@ def speed_of(case: Case, data: Dataset, options: argparse.Namespace, module: Mod
         if fleet_bytes(shape, plan[0], data.samples, count) > options.memory:
             print(f"{case.name}, {case.update}: {count} members do not fit into {options.memory >> 20} MiB")
             continue
-        contenders[precision, count] = FleetTraining(data, plan, kept).update
+        contenders[precision, count] = AtOnce([FleetTraining(data, one, kept) for one in form_fleets(data, plan)])
     assert shape is not None
     first = trials(data, case, 1, "float32", device)[0]
     inputs = kept.of(data, first).material
@@ -226,7 +246,7 @@ def growth(options: argparse.Namespace) -> list[list[str]]:
         data = study(rows, widths)
         for update in ("sequential", "joint"):
             plan = trials(data, Case("", widths, 2, update), 4, "float32", options.device, epochs=1)
-            took = statistics.median(seconds(lambda p=plan, d=data: train_fleet(d, p), "cpu") for _ in range(3))  # type: ignore[misc]
+            took = statistics.median(seconds(lambda p=plan, d=data: list(train(d, p)), "cpu") for _ in range(3))  # type: ignore[misc]
             flops = 4 * member_flops(trial_shape(data, plan[0]), plan[0], len(data.train_rows))
             table.append(
                 [

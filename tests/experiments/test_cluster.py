@@ -64,7 +64,7 @@ def executor(data: Dataset) -> Iterator[Ray]:
 
 
 def test_outcomes_are_those_of_the_local_executor(executor: Ray, data: Dataset) -> None:
-    here, there = finished(Local(data), fleets(data)), finished(executor, fleets(data))
+    here, there = finished(Local(data, 1 << 30), fleets(data)), finished(executor, fleets(data))
     assert set(here) == set(there) and len(here) == 6
     for trial_id, one in here.items():
         other = there[trial_id]

@@ -42,7 +42,7 @@ def engine(data: Dataset, tmp_path: Path) -> Iterator[Engine]:
 
 def opened(data: Dataset, folder: Path) -> Iterator[Engine]:
     with Ledger(folder / "ledger.sqlite") as ledger:
-        yield Engine(data, ledger, Local(data), memory=1 << 30)
+        yield Engine(data, ledger, Local(data, 1 << 30), memory=1 << 30)
 
 
 def plain(data: Dataset, sets: Sequence[tuple[str, ...]], asked: Protocol) -> list[Trial]:

@@ -41,12 +41,11 @@ def test_dropout_masks_are_shared_by_the_fleet_and_keep_the_mean() -> None:
     assert Dropout(0.0, generator())(x) is x
 
 
-def test_dropout_gives_the_same_masks_again_and_new_ones_within_a_pass() -> None:
-    x, dropout = torch.ones(1, 30, 7), Dropout(0.5, generator())
+def test_dropout_masks_follow_from_the_stream_and_are_new_within_a_pass() -> None:
+    x, dropout, again = torch.ones(1, 30, 7), Dropout(0.5, generator()), Dropout(0.5, generator())
     first, second = dropout(x), dropout(x)
     assert not torch.equal(first, second)
-    dropout.again()
-    torch.testing.assert_close(torch.stack([dropout(x), dropout(x)]), torch.stack([first, second]), rtol=0, atol=0)
+    torch.testing.assert_close(torch.stack([again(x), again(x)]), torch.stack([first, second]), rtol=0, atol=0)
     other = Dropout(0.5, generator(1))
     assert not torch.equal(other(x), first)
 

@@ -47,11 +47,12 @@ def opened(
         if ledger is None:
             ledger = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="m3h-"))) / "ledger.sqlite"
         book = stack.enter_context(Ledger(ledger))
-        place: Executor = Local(dataset)
+        memory = default_memory(device) if memory is None else memory
+        place: Executor = Local(dataset, memory)
         if executor == "ray":
             cards = 1.0 if device == "cuda" else 0.0
             place = stack.enter_context(Ray(dataset, address, gpus_per_fleet=cards))
-        yield Engine(dataset, book, place, memory=default_memory(device) if memory is None else memory)
+        yield Engine(dataset, book, place, memory=memory)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from m3h.experiments.search.found import Found
 from m3h.experiments.search.settings import Settings
 from m3h.experiments.search.start import search as look
 from m3h.study.spec import Study
+from m3h.training import at_once
 from m3h.training.forming import default_memory
 from m3h.training.trial import Trial, with_setting
 
@@ -40,11 +41,12 @@ class _Found:
         return self.ledger.found(trials) if self.ledger else {}
 
 
-def plan(study: Study, out: Path | None, options: Options, say: Say, *, workers: int = 1) -> Plan:
+def plan(study: Study, out: Path | None, options: Options, say: Say, *, workers: int | None = None) -> Plan:
     """The plan of `m3h run` with these options: trainings, those done, and the time and memory of the rest here.
 
-    ``out`` is the run folder whose ledger is looked at, unless ``options.ledger`` names one. Changes nothing but the
-    cache of encoded sources. Errors: as m3h.api.run.run before its first training.
+    ``workers`` fleets are trained at once, each in one thread (default: as the local executor does here). ``out`` is
+    the run folder whose ledger is looked at, unless ``options.ledger`` names one. Changes nothing but the cache of
+    encoded sources. Errors: as m3h.api.run.run before its first training.
     """
     check_device(options.device)
     study = overridden(study, options)
@@ -61,13 +63,16 @@ def plan(study: Study, out: Path | None, options: Options, say: Say, *, workers:
     try:
         found = _Found(ledger)
         memory = default_memory(options.device) if options.memory is None else options.memory
+        count = at_once.workers(options.device) if workers is None else workers
         say("timing a few steps on this machine", 0.0)
         return estimate(
             data,
             list(_steps(study, data, work, options, found)),
             found,
             memory=memory,
-            workers=workers,
+            workers=count,
+            threads=1 if count > 1 else None,
+            together=workers is None,
             progress=lambda share: say("timing a few steps on this machine", share),
         )
     finally:

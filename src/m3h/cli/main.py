@@ -45,8 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command and end with its exit status. A mistake the user can mend is printed without a traceback; one of
     this program is printed with it and named as such."""
     # Threads that wait for one another by spinning stand still as soon as another program wants a core: beside one busy
-    # process a training took ten times as long. Must be said before the libraries load; who has set it keeps it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # process a training took ten times as long. They may spin for some microseconds, which is what a wait takes when
+    # there is no other program. Must be said before the libraries load; who has set either keeps it.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app(args=arguments)
     except M3HError as error:

@@ -16,7 +16,10 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="The run folder whose ledger is looked at.", show_default="none"),
 ]
-Workers = Annotated[int, typer.Option("--workers", min=1, help="Fleets that are trained at once.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Fleets that are trained at once (default: as many as here)."),
+]
 
 
 def plan(
@@ -36,7 +39,7 @@ def plan(
     epochs: o.Epochs = None,
     memory: o.Memory = None,
     ledger: o.LedgerFile = None,
-    workers: Workers = 1,
+    workers: Workers = None,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
     as_json: o.Json = False,

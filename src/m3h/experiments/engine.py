@@ -12,11 +12,10 @@ from m3h.evaluation.compare import COMPARED
 from m3h.experiments.asking import Ask, Scores
 from m3h.experiments.ledger import Ledger
 from m3h.experiments.outcome import Outcome
-from m3h.training.fleet import Progress
+from m3h.training.at_once import Fleet, Progress, Told
 from m3h.training.forming import form_fleets
 from m3h.training.trial import Trial
 
-Fleet = tuple[Trial, ...]
 #: Seconds between two looks at a ledger whose remaining trials other processes work on.
 PATIENCE = 1.0
 
@@ -51,15 +50,15 @@ class Engine:
         wanted = {trial.id: trial for trial in trials}
         fleets = form_fleets(self.dataset, list(wanted.values()), self.memory)
         missing = [fleet for fleet in fleets if self._lacking(fleet)]
-        told = _Told(progress, sum(_work(fleet) for fleet in fleets))
-        told.done = told.total - sum(_work(self._lacking(fleet)) for fleet in missing)
+        total = sum(_work(fleet) for fleet in fleets)
+        told = Told(progress, total, done=total - sum(_work(self._lacking(fleet)) for fleet in missing))
         told.share(0.0)
         while missing:
             try:
-                for outcomes in self.executor.run(self._claimed(missing, told), told.share):
+                for outcomes in self.executor.run(told.pulled(self._claimed(missing)), told.share):
                     self.ledger.record(outcomes, study=self.dataset.name)
                     self.trained += len(outcomes)
-                    told.ended(outcomes)
+                    told.ended(one.trial for one in outcomes)
             finally:
                 self.ledger.release()  # after an error, others need not wait for this process to end
             missing = [fleet for fleet in missing if self._lacking(fleet)]
@@ -78,33 +77,13 @@ class Engine:
         known = self.ledger.found(fleet)
         return tuple(trial for trial in fleet if trial.id not in known)
 
-    def _claimed(self, fleets: Sequence[Fleet], told: _Told) -> Iterator[Fleet]:
+    def _claimed(self, fleets: Sequence[Fleet]) -> Iterator[Fleet]:
         """Each fleet without the members that are finished or that another process is training."""
         for fleet in fleets:
             mine = set(self.ledger.claim([trial.id for trial in fleet]))
             members = tuple(trial for trial in fleet if trial.id in mine)
             if members:
-                told.began.update({trial.id: trial.epochs for trial in members})
                 yield members
-
-
-class _Told:
-    """How far all the work is, told to whoever watches."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.progress, self.total, self.done = progress, total, 0
-        self.began: dict[str, int] = {}
-
-    def share(self, part: float) -> None:
-        """``part`` of the fleets at work is done."""
-        if self.progress:
-            at_work = part * sum(self.began.values())
-            self.progress(min(1.0, (self.done + at_work) / self.total) if self.total else 1.0)
-
-    def ended(self, outcomes: Sequence[Outcome]) -> None:
-        """These trials are done."""
-        self.done += sum(self.began.pop(one.trial.id, 0) for one in outcomes)
-        self.share(0.0)
 
 
 def _work(fleet: Sequence[Trial]) -> int:

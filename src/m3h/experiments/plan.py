@@ -75,7 +75,7 @@ class Planned:
 @dataclass(frozen=True)
 class Plan:
     """All steps, and in all: ``seconds`` on ``workers`` workers, and the bytes of ``memory`` that this process and they
-    take: what is resident now, with the dataset and the libraries, and for each worker what its largest fleet takes."""
+    take: what is resident now, with the dataset and the libraries, and what fleets as large as the largest take."""
 
     steps: tuple[Planned, ...]
     seconds: float
@@ -121,24 +121,29 @@ def estimate(
     memory: int | None,
     workers: int = 1,
     threads: int | None = None,
+    together: bool = False,
     budget: float = BUDGET,
     progress: Progress | None = None,
 ) -> Plan:
     """Count the steps, and tell from a calibration on this machine what is left of them.
 
-    ``memory`` in bytes caps a fleet, as in training; ``workers`` fleets are trained at once, each on ``threads``
-    threads (default: all that training uses here). The calibration trains a few steps of fleets that are left, for
-    about ``budget`` seconds. Changes nothing.
+    ``memory`` in bytes caps a fleet, and if ``together`` all that are trained at once, as in training; ``workers``
+    fleets are trained at once, each on ``threads`` threads (default: all that training uses here). The calibration
+    trains a few steps of fleets that are left, for about ``budget`` seconds. Changes nothing.
     """
     before = resident_bytes()  # the calibration's own peak is no part of it
     work = [_work(dataset, step, one, memory) for step, one in zip(steps, count(steps, found), strict=True)]
     fleets = [fleet for one in work for fleet in (*one.fixed, *one.typical)]
     speed = calibrate(dataset, fleets, threads=threads, budget=budget, progress=progress)
     planned = tuple(_planned(one, speed, workers) for one in work)
+    one = largest_bytes(dataset, fleets)
+    all_at_once = workers * one
+    if together and memory is not None:
+        all_at_once = min(all_at_once, max(one, memory))
     return Plan(
         steps=planned,
         seconds=math.fsum(step.seconds for step in planned),
-        memory=before + workers * largest_bytes(dataset, fleets),
+        memory=before + all_at_once,
         workers=workers,
     )
 

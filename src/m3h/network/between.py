@@ -36,22 +36,10 @@ class Dropout:
         self.lost = round(rate * STEPS)
         self.scale = 1 / (1 - self.lost / STEPS)
         self.generator = generator
-        self.drawn: list[Tensor] = []
-        self.next = 0
-
-    def again(self) -> Dropout:
-        """The same masks from the first on, for a pass of other members."""
-        self.next = 0
-        return self
 
     def mask(self, x: Float[Tensor, "fleet *slots batch width"]) -> Float[Tensor, "*slots batch width"] | None:
         """What the entries of ``x`` are multiplied by: 0 with the given rate, else what keeps the mean; None for 1."""
-        if self.lost == 0:
-            return None
-        if self.next == len(self.drawn):
-            self.drawn.append(self._draw(x.shape[1:]).to(x.device))
-        self.next += 1
-        return self.drawn[self.next - 1]
+        return None if self.lost == 0 else self._draw(x.shape[1:]).to(x.device)
 
     def _draw(self, shape: torch.Size) -> Tensor:
         bits = self.generator.bit_generator.random_raw(-(-shape.numel() // 4))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Members = NDArray[np.bool_]
+Which = NDArray[np.bool_]
 
 
 class FleetAdam:
@@ -46,7 +46,7 @@ class FleetAdam:
         norms: Tensor = torch.linalg.vector_norm(torch.stack(each, 1), dim=1)
         return norms
 
-    def step(self, active: Members) -> Members:
+    def step(self, active: Which) -> Which:
         """One step of the active members; tells which of them have a finite gradient (the others do not step)."""
         norms = self.norms()
         known = norms.cpu().numpy().astype(np.float64)  # who steps is decided on the CPU, whatever the device
@@ -73,7 +73,7 @@ class FleetAdam:
                 parameter.grad.mul_(factors.view(-1, *[1] * (parameter.dim() - 1)))
 
     def _runs(
-        self, stepping: Members, counts: NDArray[np.int64], scale: NDArray[np.float64]
+        self, stepping: Which, counts: NDArray[np.int64], scale: NDArray[np.float64]
     ) -> Iterator[tuple[int, int]]:
         """Neighbouring members that step alike: (begin, end)."""
         columns = (stepping[1:] == stepping[:-1], counts[1:] == counts[:-1], scale[1:] == scale[:-1])

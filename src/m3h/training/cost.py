@@ -19,9 +19,10 @@ CARD_SHARE = 0.8
 #: Arithmetic of a fleet: about a minute on the slowest sensible machine of the device (two cores of a server; a card of
 #: 10 TFLOP/s; the graphics of a laptop).
 FLEET_FLOPS = {"cpu": 1e13, "cuda": 6e14, "mps": 1e14}
-#: Weights of a lane on a CPU, whose gradients then stay in its cache, and the most members that are worth a lane.
-LANE_WEIGHTS = 6_500_000
-LANE_MEMBERS = 16
+#: On a CPU a fleet is no larger than one core trains fast, and small enough that several cores have some: so many
+#: weights, whose gradients then stay in the cache, and so many members.
+CORE_WEIGHTS = 6_500_000
+CORE_MEMBERS = 8
 #: Code, thread pools and buffers of the libraries.
 LIBRARIES = 160 << 20
 
@@ -74,11 +75,12 @@ def member_flops(shape: Shape, trial: Trial, rows: int) -> int:
     return 2 * products * rows * trial.epochs
 
 
-def lane_size(shape: Shape, device: str) -> int:
-    """Members that are computed at once: on a CPU as many as its cache suits, else all."""
-    if device != "cpu":
-        return 1 << 30
-    return max(1, min(LANE_MEMBERS, LANE_WEIGHTS // sizes(shape).learned))
+def most_members(shape: Shape, trial: Trial, rows: int) -> int:
+    """Members of a fleet of trials like this one that are worth it, were there memory enough: at least 1."""
+    most = int(FLEET_FLOPS[trial.device] // max(1, member_flops(shape, trial, rows)))
+    if trial.device == "cpu":
+        most = min(most, CORE_MEMBERS, CORE_WEIGHTS // sizes(shape).learned)
+    return max(1, most)
 
 
 def member_bytes(shape: Shape, samples: int) -> int:
@@ -90,7 +92,7 @@ def member_bytes(shape: Shape, samples: int) -> int:
 
 
 def pass_bytes(shape: Shape, batch: int, half: bool) -> int:
-    """Bytes that each member of a lane takes while it is computed: activations, what is kept for the backward pass,
+    """Bytes that each member of a fleet takes while it is computed: activations, what is kept for the backward pass,
     and temporary results, of a batch of training or of scoring."""
     preset, slots, modalities = shape.preset, len(shape.slots), len(shape.modalities)
     entries = 8 * modalities * (preset.hidden + 2 * preset.modality_width) + 10 * preset.shared_width
@@ -117,11 +119,10 @@ def shared_bytes(shape: Shape, batch: int, samples: int) -> int:
 
 def fleet_bytes(shape: Shape, trial: Trial, samples: int, members: int) -> int:
     """Upper estimate of the bytes that training and scoring a fleet add to what the data set takes."""
-    lane = min(members, lane_size(shape, trial.device))
     return (
         shared_bytes(shape, trial.batch_size, samples)
         + members * member_bytes(shape, samples)
-        + lane * pass_bytes(shape, trial.batch_size, trial.precision == "bfloat16")
+        + members * pass_bytes(shape, trial.batch_size, trial.precision == "bfloat16")
     )
 
 

@@ -16,17 +16,15 @@ import torch
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset, Rows
 from m3h.network.between import Dropout
+from m3h.training.at_once import AtOnce, Fleet, Told
+from m3h.training.at_once import Progress as Progress
 from m3h.training.batches import batches, mask_generator, order_generator
-from m3h.training.cost import lane_size
 from m3h.training.finish import finish
-from m3h.training.forming import evenly, form_fleets, trial_shape
-from m3h.training.lane import CONTRASTIVE, Batch, Lane, Targets
+from m3h.training.forming import default_memory, form_fleets, trial_shape
+from m3h.training.members import CONTRASTIVE, Batch, Members, Targets
 from m3h.training.prepared import Materials
 from m3h.training.trained import TrainedNetwork
 from m3h.training.trial import Trial
-
-#: Called with the share of the work that is done, 0 to 1.
-Progress = Callable[[float], None]
 
 
 def train(
@@ -43,19 +41,25 @@ def train(
     networks come without predictions. A member that goes NaN comes back with ``failed`` set; the others are untouched
     by it. Errors: TrainingError for a trial of another dataset or without rows to train on.
     """
-    fleets = form_fleets(dataset, trials, memory)
-    total = sum(len(fleet) * fleet[0].epochs for fleet in fleets)
-    done = 0
+    if not trials:
+        return
+    limit = default_memory(trials[0].device) if memory is None else memory
+    fleets = form_fleets(dataset, trials, limit)
+    told = Told(progress, sum(len(fleet) * fleet[0].epochs for fleet in fleets))
     materials = Materials()
-    for fleet in fleets:
-        work = len(fleet) * fleet[0].epochs
 
-        def report(part: float, before: int = done, here: int = work) -> None:
-            if progress:
-                progress((before + part * here) / total)
+    def work(fleet: Fleet, tell: Progress, each_batch: Callable[[], None]) -> list[TrainedNetwork]:
+        return train_fleet(dataset, fleet, evaluate=evaluate, progress=tell, materials=materials, each_batch=each_batch)
 
-        yield from train_fleet(dataset, fleet, evaluate=evaluate, progress=report, materials=materials)
-        done += work
+    ended: dict[Fleet, list[TrainedNetwork]] = {}
+    following = iter(fleets)
+    expected = next(following)
+    for fleet, networks in AtOnce(dataset, work, limit).run(told.pulled(fleets), told.share):
+        told.ended(fleet)
+        ended[fleet] = networks
+        while expected in ended:
+            yield from ended.pop(expected)
+            expected = next(following, ())
 
 
 def train_fleet(
@@ -65,10 +69,12 @@ def train_fleet(
     evaluate: bool = True,
     progress: Progress | None = None,
     materials: Materials | None = None,
+    each_batch: Callable[[], None] | None = None,
 ) -> list[TrainedNetwork]:
     """Train exactly this fleet: trials of one shape that differ in task names, loss weights and learning rate only.
 
-    ``materials`` is kept by the caller between fleets on the same rows. A card whose memory does not hold the fleet
+    ``materials`` is kept by the caller between fleets on the same rows; ``each_batch`` is called before every batch,
+    and what it raises ends the training. A card whose memory does not hold the fleet
     trains it in halves, and each member's warnings say so. Errors: TrainingError if a single network does not fit, for
     a trial of another dataset, or without rows to train on.
     """
@@ -81,37 +87,34 @@ def train_fleet(
         if progress:
             progress(furthest)
 
-    return _train(dataset, tuple(fleet), evaluate, report, materials)
+    def train(part: Fleet, first: int) -> list[TrainedNetwork]:
+        """``first`` members of the fleet come before this part of it."""
+        try:
+            training = FleetTraining(dataset, part, materials)
+            return training.run(
+                evaluate, lambda done: report((first + done * len(part)) / len(fleet)), each_batch or (lambda: None)
+            )
+        except torch.OutOfMemoryError as error:
+            if len(part) == 1:
+                raise TrainingError(
+                    "one network and its batch do not fit into the memory of the device",
+                    where=part[0].label,
+                    got=f"batches of {part[0].batch_size} rows on {part[0].device}",
+                    next_step="train with a smaller batch size, with fewer tasks, or with --device cpu",
+                ) from error
+        # outside the handler: the error holds the frames, and they hold the card's memory
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        half = (len(part) + 1) // 2
+        told = f"{len(part)} networks did not fit into the memory of the device at once: trained in halves"
+        parts = (*train(part[:half], first), *train(part[half:], first + half))
+        return [replace(one, warnings=(told, *one.warnings)) for one in parts]
 
-
-def _train(
-    dataset: Dataset, fleet: tuple[Trial, ...], evaluate: bool, progress: Progress, materials: Materials
-) -> list[TrainedNetwork]:
-    try:
-        return FleetTraining(dataset, fleet, materials).run(evaluate, progress)
-    except torch.OutOfMemoryError as error:
-        if len(fleet) == 1:
-            raise TrainingError(
-                "one network and its batch do not fit into the memory of the device",
-                where=fleet[0].label,
-                got=f"batches of {fleet[0].batch_size} rows on {fleet[0].device}",
-                next_step="train with a smaller batch size, with fewer tasks, or with --device cpu",
-            ) from error
-    # outside the handler: the error holds the frames, and they hold the card's memory
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    half = (len(fleet) + 1) // 2
-    first = _train(dataset, fleet[:half], evaluate, lambda part: progress(part * half / len(fleet)), materials)
-    rest = len(fleet) - half
-    second = _train(
-        dataset, fleet[half:], evaluate, lambda part: progress((half + part * rest) / len(fleet)), materials
-    )
-    told = f"{len(fleet)} networks did not fit into the memory of the device at once: trained in halves"
-    return [replace(one, warnings=(told, *one.warnings)) for one in (*first, *second)]
+    return train(tuple(fleet), 0)
 
 
 class FleetTraining:
-    """One fleet's training: its material and its lanes, in lockstep."""
+    """One fleet's training: its material and its networks."""
 
     def __init__(self, dataset: Dataset, fleet: Sequence[Trial], materials: Materials) -> None:
         first = fleet[0]
@@ -122,48 +125,43 @@ class FleetTraining:
             raise TrainingError(
                 f"{len(self.material.train)} rows to train on", where=dataset.name, expected="at least 2"
             )
-        self.shape = trial_shape(dataset, first)
+        shape = trial_shape(dataset, first)
         self.targets = Targets.of(dataset, fleet, first.device)
-        self.lanes = [
-            Lane(dataset, members, self.shape, self.material.train, self.targets)
-            for members in evenly(self.fleet, lane_size(self.shape, first.device))
-        ]
-        self.contrastive = first.preset.contrastive_weight > 0 and len(self.shape.modalities) > 1
+        self.members = Members(dataset, self.fleet, shape, self.material.train, self.targets)
+        self.slots = len(shape.slots)
+        self.contrastive = first.preset.contrastive_weight > 0 and len(shape.modalities) > 1
 
-    def run(self, evaluate: bool, progress: Progress) -> list[TrainedNetwork]:
+    def run(self, evaluate: bool, progress: Progress, each_batch: Callable[[], None]) -> list[TrainedNetwork]:
         """All epochs, then one network per member."""
         began = time.perf_counter()
         step = 0
         for epoch in range(self.first.epochs):
             for rows in batches(self.material.train, self.first.batch_size, order_generator(self.first, epoch)):
+                each_batch()
                 self.update(rows, step)
                 step += 1
             progress((epoch + 1) / self.first.epochs)
-            if not any(lane.alive.any() for lane in self.lanes):
+            if not self.members.alive.any():
                 break
-        results = [result for lane in self.lanes for result in finish(self.prepared, lane, self.dataset, evaluate)]
+        each_batch()
+        results = finish(self.prepared, self.members, self.dataset, evaluate)
         seconds = (time.perf_counter() - began) / len(self.fleet)
         return [replace(result, seconds=seconds) for result in results]
 
     def update(self, rows: Rows, step: int) -> None:
         """Train all members on one batch."""
         batch = Batch(self.material, self.targets, rows, self.first.precision == "bfloat16")
-        order = self._order(step)
-        drawn = {number: self._dropout(step, number) for number in (*order, CONTRASTIVE)}
-        for lane in self.lanes:
-            if not lane.alive.any():
-                continue
-            if self.first.update == "joint":
-                lane.joint(batch, drawn[CONTRASTIVE].again(), self.contrastive, step)
-            else:
-                lane.sequential(batch, order, lambda number: drawn[number].again(), step)
+        if self.first.update == "joint":
+            self.members.joint(batch, self._dropout(step, CONTRASTIVE), self.contrastive, step)
+        else:
+            self.members.sequential(batch, self._order(step), lambda number: self._dropout(step, number), step)
 
     def _dropout(self, step: int, number: int) -> Dropout:
         return Dropout(self.first.preset.dropout, mask_generator(self.first, step, number + 1))
 
     def _order(self, step: int) -> list[int]:
         """The losses of one batch: the contrastive one, then the slots."""
-        order = ([CONTRASTIVE] if self.contrastive else []) + list(range(len(self.shape.slots)))
+        order = ([CONTRASTIVE] if self.contrastive else []) + list(range(self.slots))
         if self.first.preset.shuffle_losses:
             order = mask_generator(self.first, step, CONTRASTIVE).permutation(order).tolist()
         return order

@@ -10,19 +10,22 @@ from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset
 from m3h.network.network import Shape, Slot
 from m3h.training.batches import input_widths
-from m3h.training.cost import FLEET_FLOPS, fleet_bytes, member_flops
 from m3h.training.cost import default_memory as default_memory
+from m3h.training.cost import fleet_bytes, member_flops, most_members
 from m3h.training.trial import Trial
 
 Member = TypeVar("Member")
+#: On a CPU trials of one shape are spread over so many fleets, whatever the number of cores, but not of fewer members.
+SPREAD, SMALLEST = 4, 2
 
 
 def form_fleets(dataset: Dataset, trials: Sequence[Trial], memory: int | None = None) -> list[tuple[Trial, ...]]:
     """Cut the trials into fleets: equal in all but task names, loss weights and learning rate, and not too large.
 
-    A fleet takes at most ``memory`` bytes beside the data set (None: m3h.training.cost.default_memory of its device;
-    a single network is a fleet however large), and lasts about a minute. Fleets of one group are of equal size, give
-    or take one member. Depends on the trials as a set, the data set's size and ``memory`` only.
+    A fleet takes at most ``memory`` bytes beside the data set (None: m3h.training.cost.default_memory of its
+    device; a single network is a fleet however large), and lasts about a minute, on a CPU in one thread. There
+    several cores share the trials of one group. Fleets of one group are of equal size, give or take one member.
+    Depends on the trials as a set, the data set's size and ``memory`` only.
     """
     place = {name: number for number, name in enumerate(dataset.labels)}
     groups: dict[tuple[Shape, str], list[Trial]] = {}
@@ -38,28 +41,25 @@ def form_fleets(dataset: Dataset, trials: Sequence[Trial], memory: int | None = 
     for (shape, _), members in groups.items():
         members.sort(key=lambda trial: (trial.learning_rate, [place[name] for name in trial.tasks], trial.weights))
         limit = default_memory(members[0].device) if memory is None else memory
-        fleets += evenly(members, fleet_size(dataset, shape, members[0], limit))
+        most = fleet_size(dataset, shape, members[0], limit)
+        if members[0].device == "cpu":
+            most = min(most, max(SMALLEST, -(-len(members) // SPREAD)))
+        fleets += evenly(members, most)
 
     def order(fleet: Sequence[Trial]) -> tuple[object, ...]:
-        # fleets of one fold follow each other: they share the scaled inputs
+        # fleets of one fold follow each other: they share the scaled inputs; the longest first, so that several workers
+        # end together
         first = fleet[0]
         fold = -1 if first.fold is None else first.fold
-        return (
-            len(first.tasks),
-            first.sources,
-            fold,
-            [place[name] for name in first.tasks],
-            first.learning_rate,
-            first.id,
-        )
+        work = len(fleet) * member_flops(trial_shape(dataset, first), first, training_rows(dataset, first))
+        return (first.sources, fold, -work, [place[name] for name in first.tasks], first.learning_rate, first.id)
 
     return sorted(fleets, key=order)
 
 
 def fleet_size(dataset: Dataset, shape: Shape, trial: Trial, memory: int) -> int:
     """The most members of a fleet of trials like this one: at least 1."""
-    by_work = int(FLEET_FLOPS[trial.device] // max(1, member_flops(shape, trial, training_rows(dataset, trial))))
-    low, high = 1, max(1, by_work)
+    low, high = 1, most_members(shape, trial, training_rows(dataset, trial))
     while low < high:
         middle = (low + high + 1) // 2
         if fleet_bytes(shape, trial, dataset.samples, middle) <= memory:

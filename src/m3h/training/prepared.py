@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +34,25 @@ class Prepared:
 
 class Materials:
     """Keeps what the last fleet was trained on for the next ones: scaling thousands of columns costs as much as an
-    epoch of a small network. Holds one fold at a time; memory of one scaled data set."""
+    epoch of a small network. Holds one fold, and those that fleets are at work on; may be asked by several threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._dataset: Dataset | None = None
-        self._key: tuple[object, ...] = ()
         self._kept: Prepared | None = None
+        self._in_use: WeakValueDictionary[tuple[object, ...], Prepared] = WeakValueDictionary()
 
     def of(self, dataset: Dataset, trial: Trial) -> Prepared:
         """The scaled inputs of a trial."""
         key = (trial.sources, trial.fold, trial.folds, trial.device, trial.seed)
-        if self._kept is None or self._dataset is not dataset or self._key != key:
-            self._kept = None  # the old goes before the new comes: they need not fit beside each other
-            train, evaluate = trial_rows(dataset, trial)
-            made = material(dataset, trial.sources, train, evaluate, device=trial.device)
-            self._dataset, self._key, self._kept = dataset, key, Prepared(made, trial.seed)
-        return self._kept
+        with self._lock:
+            if self._dataset is not dataset:
+                self._dataset, self._in_use = dataset, WeakValueDictionary()
+            found = self._in_use.get(key)
+            if found is None:
+                self._kept = None  # the old goes before the new comes: they need not fit beside each other
+                train, evaluate = trial_rows(dataset, trial)
+                made = material(dataset, trial.sources, train, evaluate, device=trial.device)
+                found = self._in_use[key] = Prepared(made, trial.seed)
+            self._kept = found
+            return found

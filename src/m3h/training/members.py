@@ -1,8 +1,4 @@
-"""A lane: members of a fleet whose passes and steps are computed at once.
-
-A fleet is split into lanes that go side by side through the same batches and dropout masks. On a CPU a lane is as
-many members as keep their gradients in the cache; on a card it is the whole fleet.
-"""
+"""The members of a fleet: their networks, whose passes and steps are computed at once, and one batch for them all."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ from m3h.network.contrastive import Pair
 from m3h.network.network import Inputs, Network, Outputs, Shape
 from m3h.network.products import HALF
 from m3h.training import losses
-from m3h.training.adam import FleetAdam, Members
+from m3h.training.adam import FleetAdam, Which
 from m3h.training.batches import Material
 from m3h.training.trial import Trial
 
@@ -55,7 +51,7 @@ class Targets:
 
 
 class Batch:
-    """One batch, made once for all lanes and all passes over it: inputs, targets, and what is to be compared."""
+    """One batch, made once for all passes over it: inputs, targets, and what is to be compared."""
 
     def __init__(self, material: Material, targets: Targets, rows: Rows, half: bool) -> None:
         index = torch.from_numpy(rows).to(material.device)
@@ -66,7 +62,7 @@ class Batch:
             self.inputs = Inputs(tuple(values.to(HALF) for values in self.full.values), self.full.present)
         self.known = targets.known.index_select(1, index)  # (task, batch)
         self.value = targets.value.index_select(1, index)
-        self.labelled: Members = np.any(targets.labelled[:, rows], axis=1)  # (task,)
+        self.labelled: Which = np.any(targets.labelled[:, rows], axis=1)  # (task,)
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
@@ -79,8 +75,8 @@ class Batch:
         return torch.cat(self.full.values, 1)
 
 
-class Lane:
-    """Some members of a fleet: their network, which tasks are in its slots, and their optimiser."""
+class Members:
+    """The members of a fleet: their network, which tasks are in its slots, and their optimiser."""
 
     def __init__(self, dataset: Dataset, trials: Sequence[Trial], shape: Shape, train: Rows, targets: Targets) -> None:
         first = trials[0]
@@ -97,7 +93,7 @@ class Lane:
         self.adam = FleetAdam(
             list(self.network.parameters()), [trial.learning_rate for trial in trials], self.preset.clip
         )
-        self.alive: Members = np.ones(len(trials), bool)
+        self.alive: Which = np.ones(len(trials), bool)
         self.failed = [""] * len(trials)
         self.groups = _alike(shape)
 
@@ -160,7 +156,7 @@ class Lane:
             parts.append((loss * self.weight[:, same]).sum(1))
         return torch.stack(parts).sum(0)
 
-    def _step(self, loss: Float[Tensor, " fleet"], has: Members, step: int) -> None:
+    def _step(self, loss: Float[Tensor, " fleet"], has: Which, step: int) -> None:
         self.adam.zero()
         torch.autograd.backward(loss.sum())  # members share no weights, so the sum's gradient is each member's own
         active = self.alive & has
