@@ -1,7 +1,7 @@
 """How fast fleets train, beside one plain PyTorch model after another.
 
 python benchmarks/fleet_speed.py speed       members, sizes, updates and precisions -> fleet_speed.csv
-python benchmarks/fleet_speed.py growth      how cost grows with rows and width     -> fleet_speed_growth.csv
+python benchmarks/fleet_speed.py growth      how cost grows with rows, width, members -> fleet_speed_growth.csv
 python benchmarks/fleet_speed.py agreement   the same scores as the plain model's   -> fleet_speed_agreement.csv
 
 in docs/results.
@@ -38,16 +38,18 @@ from m3h.dataset.dataset import Dataset
 from m3h.study.presets import PRESETS, Protocol
 from m3h.training.at_once import workers
 from m3h.training.batches import batches, order_generator
-from m3h.training.cost import default_memory, fleet_bytes, member_flops
+from m3h.training.cost import member_flops
 from m3h.training.fleet import FleetTraining, train
 from m3h.training.forming import form_fleets, trial_shape
 from m3h.training.prepared import Materials
 from m3h.training.trial import Trial, make_trial
 
 HERE = Path(__file__).parents[1]
-MEMBERS = (1, 4, 16, 64, 256)
+MEMBERS = {"cpu": (1, 4, 16), "cuda": (1, 4, 16, 64, 256)}
+#: How many networks are trained where the table shows how cost grows with them.
+MANY = (1, 4, 16, 64, 256)
 BATCH = 256
-#: Rounds of fleets of more than 16 members, each of which is that many steps.
+#: Rounds of more than 16 members, each of which is that many steps.
 LARGE_ROUNDS = 3
 HEAD = [
     "size", "tasks", "update", "precision", "threads", "who", "members", "ms per member and step", "needed GFLOP/s",
@@ -69,7 +71,7 @@ class Case:
         names = list(data.labels)
         if self.tasks == -2:
             return [(name, names[-1]) for name in names[:-3]]
-        return list(itertools.islice(itertools.combinations(names[:-3], self.tasks), max(MEMBERS)))
+        return list(itertools.islice(itertools.combinations(names[:-3], self.tasks), max(MANY)))
 
 
 CASES = (
@@ -180,9 +182,6 @@ def speed_of(case: Case, data: Dataset, options: argparse.Namespace, module: Mod
     for precision, count in itertools.product(options.precisions, options.members):
         plan = trials(data, case, count, precision, device)
         shape = trial_shape(data, plan[0])
-        if fleet_bytes(shape, plan[0], data.samples, count) > options.memory:
-            print(f"{case.name}, {case.update}: {count} members do not fit into {options.memory >> 20} MiB")
-            continue
         contenders[precision, count] = AtOnce([FleetTraining(data, one, kept) for one in form_fleets(data, plan)])
     assert shape is not None
     first = trials(data, case, 1, "float32", device)[0]
@@ -238,26 +237,21 @@ def speed(options: argparse.Namespace) -> list[list[str]]:
 
 
 def growth(options: argparse.Namespace) -> list[list[str]]:
-    """Seconds of whole trainings of four pairs, one epoch, setting up and scoring included."""
-    table = [["rows", "inputs", "threads", "update", "seconds per member", "GFLOP/s over all"]]
-    sizes = [(rows, PAPER) for rows in (2500, 5000, 10025)]
-    sizes += [(5000, tuple(max(1, width // part) for width in PAPER)) for part in (8, 4, 2)]
-    for rows, widths in sizes:
+    """Seconds of whole trainings of pairs, one epoch, setting up and scoring included."""
+    table = [["rows", "inputs", "members", "threads", "update", "seconds per member", "GFLOP/s over all"]]
+    sizes = [(rows, PAPER, 8) for rows in (2500, 5000, 10025)]
+    sizes += [(5000, tuple(max(1, width // part) for width in PAPER), 8) for part in (8, 4, 2)]
+    sizes += [(2500, ICU, members) for members in MANY]
+    for rows, widths, members in sizes:
         data = study(rows, widths)
         for update in ("sequential", "joint"):
-            plan = trials(data, Case("", widths, 2, update), 4, "float32", options.device, epochs=1)
+            plan = trials(data, Case("", widths, 2, update), members, "float32", options.device, epochs=1)
             took = statistics.median(seconds(lambda p=plan, d=data: list(train(d, p)), "cpu") for _ in range(3))  # type: ignore[misc]
-            flops = 4 * member_flops(trial_shape(data, plan[0]), plan[0], len(data.train_rows))
-            table.append(
-                [
-                    str(rows),
-                    str(sum(widths)),
-                    str(torch.get_num_threads()),
-                    update,
-                    f"{took / 4:.2f}",
-                    f"{flops / took / 1e9:.0f}",
-                ]
-            )
+            flops = members * member_flops(trial_shape(data, plan[0]), plan[0], len(data.train_rows))
+            table.append([
+                str(rows), str(sum(widths)), str(members), str(torch.get_num_threads()), update,
+                f"{took / members:.2f}", f"{flops / took / 1e9:.0f}",
+            ])  # fmt: skip
             print("  ".join(table[-1]), flush=True)
     return table
 
@@ -275,14 +269,12 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rows", type=int, default=10025)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
+    parser.add_argument("--members", type=int, nargs="+", help="default: 1 4 16, on a card also 64 256")
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--cases", type=int, default=len(CASES), help="only the first of the networks")
-    parser.add_argument("--memory", type=int, default=0, help="bytes a fleet may take")
     parser.add_argument("--out", type=Path, default=HERE / "docs" / "results", help="folder of the CSV")
     options = parser.parse_args()
-    if not options.memory and (options.device == "cpu" or torch.cuda.is_available()):
-        options.memory = default_memory(options.device)
+    options.members = options.members or MEMBERS[options.device]
     table = {"speed": speed, "growth": growth, "agreement": agreement}[options.table](options)
     name = "" if options.table == "speed" else f"_{options.table}"
     file = options.out / f"fleet_speed{name}{'_cuda' if options.device == 'cuda' else ''}.csv"

@@ -57,7 +57,7 @@ value = "value"
 """
 ROWS = 400
 #: Enough trainings in each.
-MORE = {"search": (), "tim": ("--method", "exact")}
+MORE = {"search": (), "tim": ("--method", "exact", "--folds", "3")}
 START = "from m3h.cli.main import main; main()"
 ROW = (
     "command",

@@ -232,6 +232,26 @@ def test_a_member_that_fails_is_recorded_once_and_its_mates_are_kept(data: Datas
     assert engine.complete([*good, wild]) == outcomes and engine.trained == 2
 
 
+def test_who_waits_for_another_process_is_told_for_how_much(
+    data: Dataset, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, told = made(data, ("death",), ("sepsis",), ("death", "stay")), []
+
+    with Ledger(ledger.path) as theirs:
+        claimed = theirs.claim([asked[0].id, asked[2].id])
+        assert len(claimed) == 2
+
+        def waited(count: int) -> None:
+            told.append(count)
+            if len(told) == 2:
+                theirs.record([made_up(data, asked[0]), made_up(data, asked[2])], study="made")
+
+        monkeypatch.setattr("m3h.experiments.engine.PATIENCE", 0.01)
+        engine = Engine(data, ledger, Noting(data), memory=MEMORY, waiting=waited)
+        assert set(engine.complete(asked)) == {trial.id for trial in asked}
+    assert told == [2, 2] and engine.trained == 1
+
+
 def test_answers_are_what_sets_are_compared_by(data: Dataset, ledger: Ledger, noting: Noting) -> None:
     engine = Engine(data, ledger, noting, memory=MEMORY)
 

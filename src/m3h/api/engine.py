@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ def opened(
     address: str | None = None,
     memory: int | None = None,
     device: Device = "cpu",
+    waiting: Callable[[int], None] | None = None,
 ) -> Iterator[Engine]:
-    """The engine of a dataset; ``ledger`` None keeps the outcomes for the time of the block only.
+    """The engine of a dataset; ``ledger`` None keeps the outcomes for the time of the block only. ``waiting`` is told
+    how many trainings are left when all of them are other processes'.
 
     Errors: FolderError for a ledger that cannot be used; SettingError where Ray is not installed or not asked for.
     """
@@ -52,7 +54,7 @@ def opened(
         if executor == "ray":
             cards = 1.0 if device == "cuda" else 0.0
             place = stack.enter_context(Ray(dataset, address, gpus_per_fleet=cards))
-        yield Engine(dataset, book, place, memory=memory)
+        yield Engine(dataset, book, place, memory=memory, waiting=waiting)
 
 
 @dataclass(frozen=True)

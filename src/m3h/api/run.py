@@ -98,6 +98,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
         address=options.address,
         memory=options.memory,
         device=options.device,
+        waiting=lambda count: say(f"waiting for {count} trainings of another process with this ledger", None),
     ) as engine:
         done = _train(study, data, work, options, engine, watch, say)
         booked = engine.ledger.counts() | {"new": engine.trained}

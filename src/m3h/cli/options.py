@@ -68,7 +68,11 @@ TimFolds = Annotated[
 ]
 Replicates = Annotated[
     int | None,
-    typer.Option("--replicates", help="Repetitions with other random numbers.", show_default="the study's, else 3"),
+    typer.Option(
+        "--replicates",
+        help="Repetitions with other random numbers; 1 says nothing of chance.",
+        show_default="the study's, else 3",
+    ),
 ]
 Sets = Annotated[
     int | None,

@@ -34,11 +34,20 @@ class Engine:
 
     ``memory`` in bytes caps a fleet. Fleets are formed from the asked trials, whatever the ledger holds; members that
     the ledger has are dropped before their fleet starts, so a run that was stopped goes on with the very fleets it
-    would have trained.
+    would have trained. ``waiting`` is told how many trainings are left when all of them are other processes'.
     """
 
-    def __init__(self, dataset: Dataset, ledger: Ledger, executor: Executor, *, memory: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        ledger: Ledger,
+        executor: Executor,
+        *,
+        memory: int,
+        waiting: Callable[[int], None] | None = None,
+    ) -> None:
         self.dataset, self.ledger, self.executor, self.memory = dataset, ledger, executor, memory
+        self.waiting = waiting or (lambda count: None)
         #: How many trials this engine has trained itself.
         self.trained = 0
 
@@ -62,8 +71,9 @@ class Engine:
             finally:
                 self.ledger.release()  # after an error, others need not wait for this process to end
             missing = [fleet for fleet in missing if self._lacking(fleet)]
-            if missing:
-                time.sleep(PATIENCE)  # another process has claimed them
+            if missing:  # another process has claimed them
+                self.waiting(sum(len(self._lacking(fleet)) for fleet in missing))
+                time.sleep(PATIENCE)
         return self.ledger.found(list(wanted.values()))
 
     def network(self, trial: Trial) -> bytes:
