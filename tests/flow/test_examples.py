@@ -9,6 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import m3h
+from called import call
+
 ROOT = Path(__file__).parents[2]
 PREPARE = ROOT / "examples" / "icu2012" / "prepare.py"
 
@@ -163,3 +166,18 @@ def test_icu2012_has_the_form_of_the_real_study(downloaded: Path, tmp_path: Path
     contents = [tomllib.loads((folder / "study.toml").read_text()) for folder in (tmp_path / "out", real)]
     contents[0]["study"].pop("notes")
     assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "later"), [("meds", "mortality", {"events"}), ("omop", "death", {"measurement", "note"})]
+)
+def test_events_of_other_layouts_run(name: str, task: str, later: set[str], tmp_path: Path) -> None:
+    """The small database that the example makes up becomes a run; what is later than the sample stays out."""
+    make = ROOT / "examples" / name / "make.py"
+    subprocess.run([sys.executable, str(make), str(tmp_path / name)], check=True)
+    study, out = tmp_path / name / "study.toml", tmp_path / "run"
+    read = m3h.dataset(m3h.Study.read(study), cache=None).facts["sources"]
+    assert {source for source in read if read[source]["counts"]["later"]} == later
+    call("run", study, "--out", out, "--epochs", "25", "--no-cache")
+    scores = pl.read_csv(out / "scores.csv").filter(pl.col("task") == task, pl.col("metric") == "auroc")
+    assert scores.filter(pl.col("role") == "single")["value"].item() > 0.65
