@@ -21,10 +21,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from m3h.core.registry import ENCODERS
-from m3h.study import read
+from m3h.study import declared
 from m3h.study.presets import DEFAULT_PRESET, Preset, Protocol, SearchOptions, TimOptions
-from m3h.study.spec import Samples, Source, Study
-from m3h.study.task import Task
+from m3h.study.spec import Diagnoses, Samples, Source, Study
+from m3h.study.task import Codes, Task
 
 PAGE = Path(__file__).parents[1] / "docs" / "study.md"
 BLOCK = re.compile(r"(?P<open><!-- keys: (?P<name>[\w./-]+) -->)(?P<body>.*?)(?P<close><!-- end -->)", re.DOTALL)
@@ -52,8 +52,12 @@ def described(hint: Any) -> str:
         return " or ".join(described(part) for part in parts if part is not types.NoneType)
     if origin is Literal:
         return ", ".join(f'`"{part}"`' for part in parts)
+    if origin is tuple and dataclasses.is_dataclass(parts[0]):
+        return "table, or list of tables"
     if origin is tuple:
         return f"list of {described(parts[0])}s"
+    if dataclasses.is_dataclass(hint):
+        return "table"
     if origin is dict:
         return "table" if parts[1] is Any else f"table of {described(parts[1])}s"
     return WORDS[hint]
@@ -100,9 +104,16 @@ def tables() -> dict[str, list[Row]]:
     return {
         "study": rows_of("study", Study, ("name", "title", "seed", "notes")),
         "samples": rows_of("samples", Samples),
+        "diagnoses": rows_of("diagnoses", Diagnoses),
         "source": rows_of("source", Source),
         "task": rows_of("task", Task),
-        "tasks": [("columns", "list of texts", NEEDED), *rows_of("tasks", Task, read._SHARED)],
+        "codes": rows_of("codes", Codes),
+        "tasks": [("columns", "list of texts", NEEDED), *rows_of("tasks", Task, declared.SHARED)],
+        "catalog": [
+            ("catalog", "text", NEEDED),
+            ("only", "list of texts", "all"),
+            *rows_of("catalog", Task, declared.SHARED_OF_CATALOG),
+        ],
         "network": [("preset", "text", shown(DEFAULT_PRESET)), *rows_of("network", Preset)],
         "protocol": rows_of("protocol", Protocol),
         "search": rows_of("search", SearchOptions),

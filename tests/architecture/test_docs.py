@@ -19,8 +19,8 @@ from m3h.cli.main import app
 from m3h.core.registry import ENCODERS
 from m3h.study.presets import Preset, Protocol
 from m3h.study.read import parse
-from m3h.study.spec import Samples, Source, Study
-from m3h.study.task import METRICS, Task
+from m3h.study.spec import Diagnoses, Samples, Source, Study
+from m3h.study.task import METRICS, Codes, Task
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -120,10 +120,12 @@ def test_the_keys_of_the_study_page_are_those_of_the_specs() -> None:
 
 def test_every_field_and_every_encoder_has_its_row() -> None:
     keys = {name: {key for key, _, _ in rows} for name, rows in study_page.tables().items()}
-    tables = {"samples", "sources", "tasks", "network", "protocol", "search", "tim"}
+    tables = {"samples", "diagnoses", "sources", "tasks", "network", "protocol", "search", "tim"}
     assert keys["study"] == set(Study.model_fields) - tables - {"folder", "file"}
     assert keys["samples"] == set(Samples.model_fields) and keys["source"] == set(Source.model_fields)
+    assert keys["diagnoses"] == set(Diagnoses.model_fields) and keys["codes"] == set(vars(Codes()))
     assert keys["task"] == set(vars(Task("a", "binary"))) and keys["tasks"] < keys["task"] | {"columns"}
+    assert keys["catalog"] < keys["tasks"] | {"catalog", "only"}
     assert keys["network"] == set(vars(Preset())) | {"preset"} and keys["protocol"] == set(vars(Protocol()))
     for name in ENCODERS.names():
         assert f"### {name}\n" in STUDY_PAGE and f"<!-- keys: {name} -->" in STUDY_PAGE

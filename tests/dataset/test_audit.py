@@ -30,7 +30,7 @@ def tabular(columns: dict[str, Any], source: str = "labs") -> dict[str, Block]:
 def test_it_is_plain_json(by_hand: Make) -> None:
     report = audit(by_hand())
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert list(report) == ["samples", "sources", "tasks", "subgroups", "table_one", "alarms"]
+    assert list(report) == ["samples", "sources", "tasks", "diagnoses", "subgroups", "table_one", "alarms"]
 
 
 def test_samples(by_hand: Make) -> None:

@@ -114,7 +114,7 @@ def _read(content: Mapping[str, Any], place: Path) -> tuple[Fitted, Attention]:
     }
     fitted = Fitted(
         networks=tuple(checkpoint.load(place)),
-        tasks=tuple(_task(part) for part in content["tasks"]),
+        tasks=tuple(Task.of(part) for part in content["tasks"]),
         answers=content["answers"],
         classes={name: tuple(classes) for name, classes in content["classes"].items()},
         recipe=content["recipe"],
@@ -151,11 +151,6 @@ def _facts(fitted: Fitted, attention: Attention) -> dict[str, Any]:
         ],
         "recipe": dict(fitted.recipe),
     }
-
-
-def _task(part: Mapping[str, Any]) -> Task:
-    spec: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in part.items()}
-    return Task(**spec)
 
 
 def _damaged(folder: Path, name: str) -> FolderError:

@@ -37,6 +37,8 @@ def check(
     screen = console()
     for table in tables(found):
         screen.print(table)
+    if found["diagnoses"]:
+        screen.print(diagnoses(found["diagnoses"]), soft_wrap=True)
     for alarm in found["alarms"]:
         screen.print(f"note ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
     if not found["alarms"]:
@@ -91,6 +93,14 @@ def tables(found: dict[str, Any]) -> list[Any]:
             "Tasks", ("task", "kind", "department", "train", "test", "prevalence or mean", "cannot be used"), asked
         ),
     ]
+
+
+def diagnoses(counts: dict[str, int]) -> str:
+    """What became of the rows of the diagnoses table, and which samples they leave unlabelled."""
+    left = [("unmatched", "of no sample"), ("missing_code", "without a code"), ("missing_version", "without a version")]
+    parts = ", ".join(f"{counts[key]:,} {text}" for key, text in left)
+    text = f"diagnoses: {counts['rows']:,} rows, {counts['used']:,} used, {parts}"
+    return f"{text}; unlabelled for want of any: {counts['samples_without']:,} samples"
 
 
 def typical(task: dict[str, Any]) -> str:

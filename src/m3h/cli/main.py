@@ -10,10 +10,14 @@ import typer
 
 from m3h import __version__
 from m3h.cli.check import check
+from m3h.cli.haim import haim
 from m3h.cli.ledger import ledger
+from m3h.cli.mimic import mimic
 from m3h.cli.plan import plan
 from m3h.cli.predict import predict
 from m3h.cli.run import demo, report, run, search, tim, train
+from m3h.cli.simulate import simulate
+from m3h.cli.tasks import tasks
 from m3h.core.errors import M3HError
 
 app = typer.Typer(
@@ -24,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, check, run, train, search, tim, plan, predict, report, ledger):
+for command in (demo, check, run, train, search, tim, plan, predict, report, ledger, mimic, haim, simulate, tasks):
     app.command(command.__name__)(command)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from m3h.cli import options as o
+from m3h.core.errors import SettingError
 
 if TYPE_CHECKING:
     from m3h.api.options import Options
@@ -231,12 +232,21 @@ def demo(
         _finish(write_study(Path(folder) / "indiana", findings=findings), out, given, as_json)
 
 
-def report(folder: RunFolder, as_json: o.Json = False) -> None:
+def report(
+    folder: RunFolder,
+    compare: Annotated[
+        str | None,
+        typer.Option("--compare", help="paper: the paper's scores beside the run's, also in paper.csv."),
+    ] = None,
+    as_json: o.Json = False,
+) -> None:
     """Write the report of a run folder anew."""
+    if compare not in (None, "paper"):
+        raise SettingError(f"--compare {compare}", expected="paper")
     from m3h.cli.screen import console, print_json
     from m3h.report.page import write_report
 
-    page = write_report(folder)
+    page = write_report(folder, compare="paper" if compare else None)
     if as_json:
         print_json({"report": str(page)})
     else:

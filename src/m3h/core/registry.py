@@ -47,11 +47,24 @@ ENCODERS = Registry(
     "encoder",
     {
         "tabular/tabular": "m3h.encoders.tabular:Tabular",
+        "tabular/columns": "m3h.encoders.columns:Columns",
+        "timeseries/columns": "m3h.encoders.columns:SeriesColumns",
+        "language/columns": "m3h.encoders.columns:LanguageColumns",
+        "vision/columns": "m3h.encoders.columns:VisionColumns",
         "timeseries/statistics": "m3h.encoders.timeseries:Statistics",
         "language/tfidf": "m3h.encoders.language:Tfidf",
         "language/clinicalbert": "m3h.encoders.weights:ClinicalBert",
         "vision/hog": "m3h.encoders.vision:Hog",
         "vision/densenet121-chex": "m3h.encoders.weights:DenseNet121Chex",
+    },
+)
+
+#: Catalogs of tasks that follow from diagnosis codes: name -> a function that gives the tasks.
+CATALOGS = Registry(
+    "catalog",
+    {
+        "diseases": "m3h.hospital.catalog.tasks:diseases",
+        "operations": "m3h.hospital.catalog.tasks:operations",
     },
 )
 

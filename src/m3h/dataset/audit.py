@@ -24,12 +24,13 @@ def audit(dataset: Dataset) -> Json:
 
     Shares lie between 0 and 1, statistics are in the unit given beside them and None where nothing is known; train
     and test are the sides of the split. Constant, identical and label-like columns are looked for among the training
-    rows.
+    rows. "diagnoses" counts the rows of the table that labels by codes come from, {} where there are none.
     """
     report = {
         "samples": _samples(dataset),
         "sources": [_source(dataset, name, block) for name, block in dataset.blocks.items()],
         "tasks": [_task(dataset, labels) for labels in dataset.labels.values()],
+        "diagnoses": dict(dataset.facts.get("diagnoses", {})),
         "subgroups": [_subgroup(dataset, name, values) for name, values in dataset.subgroups.items()],
         "table_one": list(_table_one(dataset)),
     }

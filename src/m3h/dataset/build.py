@@ -20,8 +20,9 @@ from m3h.encoders import options
 from m3h.encoders.block import Block, EncoderState
 from m3h.encoders.cache import Encoded, default_cache, encode, encode_new
 from m3h.hospital import check
+from m3h.hospital.codes import CodedLabels, read_codes
 from m3h.hospital.inputs import absent, read_source, source_fingerprint
-from m3h.hospital.labels import RawLabels, read_labels
+from m3h.hospital.labels import RawLabels, read_all, read_labels
 from m3h.hospital.labels import encode as encode_labels
 from m3h.hospital.samples import SampleTable, read_samples
 from m3h.hospital.sources import Counts
@@ -57,10 +58,11 @@ def build(
         _refuse_mistakes(study, tables)
         say("reading samples and labels")
         samples = read_samples(tables, study)
-        raw = [read_labels(samples, task) for task in study.tasks]
+        raw, coded = read_all(tables, study, samples)
         sides, split_facts = _sides(study, samples, raw)
         labels = {one.task.name: _labels(one, sides) for one in raw}
         prints = {source.name: source_fingerprint(tables, study, samples, source) for source in study.sources}
+        prints |= _code_prints(tables, study)
         # without blocks first: a wrong split or a task without labels is told before hours of encoding
         dataset = _assemble(study, samples, sides, labels, {"samples": tables.fingerprint(study.samples), **prints})
         _check_usable(dataset, tasks or ())
@@ -78,7 +80,7 @@ def build(
         dataset,
         blocks={name: one.block for name, one in encoded.items()},
         states={name: one.state for name, one in encoded.items()},
-        facts={**dataset.facts, "split": split_facts, "sources": counts},
+        facts={**dataset.facts, "split": split_facts, "sources": counts, **_code_facts(coded)},
     )
 
 
@@ -88,16 +90,17 @@ def build_new(
     """New patients, encoded by what the encoders learned when a model was trained; all of them are "test".
 
     ``data`` is a folder with tables of the study's names or one samples file. ``classes`` are those of the multiclass
-    tasks as trained. Label columns that are there are read, those that are not leave their task unlabelled. A source
-    that is missing is absent for all samples and named in ``facts["missing_sources"]``. Errors: StudyError or
-    DataError where tables do not fit the study, SettingError for a source without a state.
+    tasks as trained. Label columns, and a table of diagnoses, are read where they are there; else their tasks are
+    unlabelled. A source that is missing is absent for all samples and named in ``facts["missing_sources"]``. Errors:
+    StudyError or DataError where tables do not fit the study, SettingError for a source without a state.
     """
     with Tables(study, data=data) as tables:
         mistakes = check.problems(study, tables, labels=False)
         if mistakes:
             raise StudyError(str(data), mistakes, "the tables of new patients")
         samples = read_samples(tables, study)
-        labels = {task.name: _new_labels(samples, task, classes.get(task.name, ())) for task in study.tasks}
+        coded = read_codes(tables, study, samples)
+        labels = {task.name: _new_labels(samples, task, classes.get(task.name, ()), coded) for task in study.tasks}
         blocks: dict[str, Block] = {}
         counts: dict[str, Any] = {}
         prints = {"samples": tables.fingerprint(study.samples)}
@@ -182,9 +185,24 @@ def _labels(raw: RawLabels, sides: Strings) -> Labels:
     )
 
 
-def _new_labels(samples: SampleTable, task: Task, classes: tuple[str, ...]) -> Labels:
+def _code_prints(tables: Tables, study: Study) -> dict[str, str]:
+    """The fingerprint of the diagnoses that labels come from; no source can have its name, which holds a colon."""
+    if study.diagnoses is None or not any(task.codes for task in study.tasks):
+        return {}
+    content = [study.diagnoses.model_dump(exclude={"table", "query"}), tables.fingerprint(study.diagnoses)]
+    return {"labels: diagnoses": fingerprint(content)}
+
+
+def _code_facts(coded: CodedLabels) -> dict[str, Any]:
+    return {} if coded.counts is None else {"diagnoses": asdict(coded.counts)}
+
+
+def _new_labels(samples: SampleTable, task: Task, classes: tuple[str, ...], coded: CodedLabels) -> Labels:
     """Labels in the classes of training; a class that training did not have is unlabelled and counted."""
     nothing: NDArray[np.float64] = np.full(len(samples.ids), np.nan)
+    if task.codes:
+        values = coded.values[task.name]
+        return Labels(task, values, unusable="no labels" if np.isnan(values).all() else "")
     if task.kind != "clustering" and (task.column or task.name) not in samples.frame.columns:
         return Labels(task, nothing, classes, unusable="no labels")
     raw = read_labels(samples, task)
@@ -238,7 +256,7 @@ def _encoder(source: Source) -> list[Any]:
 def _recipe(study: Study) -> dict[str, Any]:
     """The study as JSON data; where its folder lies on this machine stays out."""
     recipe = study.model_dump(mode="json", exclude={"folder", "file"})
-    for part in (recipe["samples"], *recipe["sources"]):
+    for part in filter(None, (recipe["samples"], recipe["diagnoses"], *recipe["sources"])):
         for key in ("table", "query", "folder"):
             if part.get(key) and PurePath(part[key]).is_absolute():
                 part[key] = PurePath(part[key]).name

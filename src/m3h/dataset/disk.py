@@ -175,12 +175,10 @@ def _block(part: Mapping[str, Any], arrays: Arrays) -> Block:
 
 
 def _labels(part: Mapping[str, Any], arrays: Arrays) -> Labels:
-    spec: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in part["task"].items()
-    }
+    task = Task.of(part["task"])
     return Labels(
-        task=Task(**spec),
-        values=arrays[f"labels/{spec['name']}"],
+        task=task,
+        values=arrays[f"labels/{task.name}"],
         classes=tuple(part["classes"]),
         unknown_class=part["unknown_class"],
         unusable=part["unusable"],

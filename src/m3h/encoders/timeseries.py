@@ -124,13 +124,15 @@ class Statistics:
 
     ``extras`` adds "signal.last", "signal.time_since_last" (in the unit of the time column; only where the samples
     have a time) and "signal.count". A signal without an event for a sample gives NaN and a count of 0; a sample
-    without any event is absent, its row all NaN. Errors: DataError if no event reaches a training row, or if a
-    statistic does not fit float32.
+    without any event is absent, its row all NaN. ``every_signal`` keeps all signals of the study's map, in its order,
+    whether training has them or not. Errors: DataError if no event reaches a training row, or if a statistic does not
+    fit float32.
     """
 
     version: ClassVar[int] = 1
 
     extras: bool = True
+    every_signal: bool = False
 
     def fit(self, data: Events, rows: Bools) -> EncoderState:
         """Learn which signals there are among the samples where ``rows`` is True."""
@@ -141,6 +143,8 @@ class Statistics:
                 expected="events with a value, not later than the sample's time",
                 next_step="compare the key, time and available columns of the source with the samples",
             )
+        if self.every_signal:
+            signals = list(data.signals)
         return EncoderState({"signals": signals, "relative": data.relative, "time_unit": data.time_unit})
 
     def transform(self, source: str, data: Events, state: EncoderState) -> Block:

@@ -8,11 +8,12 @@ import polars as pl
 
 from m3h.core.errors import DataError, Problem, nearest
 from m3h.core.registry import ENCODERS
+from m3h.hospital.codes import unfit_type
 from m3h.hospital.sql import key_text, quoted
 from m3h.hospital.tables import Tables
 from m3h.hospital.values import as_text
 from m3h.study.lines import Places, line_of
-from m3h.study.spec import Samples, Source, Study
+from m3h.study.spec import Diagnoses, Samples, Source, Study, Table
 from m3h.study.task import Task
 
 Place = Callable[[str], str]
@@ -30,6 +31,8 @@ def problems(study: Study, tables: Tables, *, labels: bool = True) -> list[Probl
         found += _samples(study.samples, columns, lambda key: places.table("samples", key), new=tables.new)
     for source in study.sources:
         found += _source(tables, source, columns, _entry(places.source, source.name))
+    if labels and study.diagnoses is not None:
+        found += _diagnoses(tables, study.diagnoses, columns, lambda key: places.table("diagnoses", key))
     if labels and columns is not None:
         for task in study.tasks:
             found += _task(task, columns, _entry(places.task, task.name))
@@ -40,7 +43,7 @@ def _entry(place: Callable[[str, str | None], str], name: str) -> Place:
     return lambda key: place(name, key)
 
 
-def _columns(tables: Tables, spec: Samples | Source, place: Place, found: list[Problem]) -> tuple[str, ...] | None:
+def _columns(tables: Tables, spec: Table, place: Place, found: list[Problem]) -> tuple[str, ...] | None:
     try:
         return tables.columns(spec)
     except DataError as error:
@@ -74,6 +77,23 @@ def _samples(spec: Samples, columns: tuple[str, ...], place: Place, *, new: bool
         yield from _missing(place, "subgroups", spec.subgroups, columns)
 
 
+def _diagnoses(tables: Tables, spec: Diagnoses, samples: tuple[str, ...] | None, place: Place) -> list[Problem]:
+    found: list[Problem] = []
+    if samples is not None:
+        found += _missing(place, "key", [spec.key], samples, " in the samples table")
+    if spec.table is None and spec.query is None:
+        return found
+    columns = _columns(tables, spec, place, found)
+    if columns is None:
+        return found
+    for key, column in (("key", spec.key), ("code", spec.code), ("version", spec.version)):
+        found += _missing(place, key, [column] if column is not None else [], columns)
+    reason = unfit_type(tables.types(spec)[spec.code]) if spec.code in columns else None
+    if reason:
+        found.append(Problem(place("code"), f"code: {reason}; export the table again, with codes as texts"))
+    return found
+
+
 def _source(tables: Tables, source: Source, samples: tuple[str, ...] | None, place: Place) -> list[Problem]:
     found: list[Problem] = []
     if source.encoder_name not in ENCODERS:
@@ -86,7 +106,7 @@ def _source(tables: Tables, source: Source, samples: tuple[str, ...] | None, pla
     if tables.new and (samples is None or not tables.has(source)):
         return found
     folder = tables.folder / (source.folder or "")
-    if source.modality == "vision" and not folder.is_dir():
+    if source.read_as == "vision" and not folder.is_dir():
         found.append(Problem(place("folder"), f"folder: no such folder; expected {folder}"))
     columns = samples
     if source.own_table:
@@ -99,7 +119,11 @@ def _source(tables: Tables, source: Source, samples: tuple[str, ...] | None, pla
 
 
 def _source_columns(tables: Tables, source: Source, columns: tuple[str, ...], place: Place) -> list[Problem]:
-    found = list(_missing(place, "columns", source.columns, columns))
+    found = list(_missing(place, "columns", [name for name in source.columns if not name.endswith("*")], columns))
+    for pattern in (name for name in source.columns if name.endswith("*")):
+        if not any(name.startswith(pattern[:-1]) for name in columns):
+            found.append(Problem(place("columns"), f'columns: no column begins with "{pattern[:-1]}"'))
+    found += _missing(place, "order", source.order, columns)
     for key in ("column", "key", "time", "available", "signal", "value"):
         name = getattr(source, key)
         if name is not None and (source.own_table or key == "column"):

@@ -29,14 +29,14 @@ _USED, _UNMAPPED, _MISSING_TIME, _LATER, _MISSING_VALUE, _TEXT, _INFINITE = rang
 def read_events(tables: Tables, samples: SampleTable, source: Source) -> Events:
     """A time-series source. ``batches`` and ``signals_of`` read from ``tables``, which must still be open then.
 
-    Ties at one time are ordered by ``available`` and value, so the order of the table's rows never counts.
-    Errors: DataError for missing columns, times that cannot be compared, texts and infinities among the values that
-    would be used, and a table with no row for any sample.
+    Ties at one time are ordered by ``available``, the columns of ``order`` and the value, so the order of the
+    table's rows never counts. Errors: DataError for missing columns, times that cannot be compared, texts and
+    infinities among the values that would be used, and a table with no row for any sample.
     """
     where = described(tables, source)
     types = tables.types(source)
     signal, value = source.signal or "", source.value or ""
-    check_columns([("signal", signal), ("value", value)], types, where)
+    check_columns([("signal", signal), ("value", value), *(("order", name) for name in source.order)], types, where)
     if not is_number(types[value]) and not is_text(types[value]):
         raise DataError(f"{value} holds no numbers", where=where, got=f"type {types[value]}")
     joined = link(tables, samples, source, numbered=False)
@@ -52,10 +52,11 @@ def read_events(tables: Tables, samples: SampleTable, source: Source) -> Events:
         ),
         source,
     )
+    ties = "".join(f", {column} NULLS FIRST" for column in _ties(source))
     stored = tables.store(
         f"SELECT m3h_sample, m3h_signal, m3h_time, m3h_value FROM ({judged}) j JOIN {numbering} n "
         f"ON j.m3h_name = n.m3h_name WHERE m3h_status = {_USED} "
-        f"ORDER BY m3h_sample, m3h_signal, m3h_moment NULLS FIRST, m3h_known NULLS FIRST, m3h_value",
+        f"ORDER BY m3h_sample, m3h_signal, m3h_moment NULLS FIRST, m3h_known NULLS FIRST{ties}, m3h_value",
         source,
     )
     number_time = joined.clock is None or joined.clock.kind != "timestamp"
@@ -68,6 +69,11 @@ def read_events(tables: Tables, samples: SampleTable, source: Source) -> Events:
         signals_of=partial(_signals_of, tables, source, stored, names),
         counts=counts,
     )
+
+
+def _ties(source: Source) -> list[str]:
+    """Names of what orders events of one time: each column as a number, where it is one, then as text."""
+    return [f"m3h_tie_{number}_{how}" for number in range(len(source.order)) for how in ("number", "text")]
 
 
 def no_events(samples: SampleTable, source: Source) -> Events:
@@ -102,8 +108,12 @@ def _judge(tables: Tables, source: Source, joined: Link) -> tuple[tuple[str, ...
         f"WHEN {code} IS NULL THEN {_MISSING_VALUE} WHEN {not_number(f'm.{value}', kind)} THEN {_TEXT} "
         f"WHEN {number_sql} IS NULL THEN {_MISSING_VALUE} WHEN isinf({number_sql}) THEN {_INFINITE} ELSE {_USED} END"
     )
+    ties = "".join(
+        f", TRY_CAST(m.{quoted(column)} AS DOUBLE) AS {tie[0]}, CAST(m.{quoted(column)} AS VARCHAR) AS {tie[1]}"
+        for column, tie in zip(source.order, zip(_ties(source)[::2], _ties(source)[1::2], strict=True), strict=True)
+    )
     return names, (
-        f"SELECT m3h_sample, m3h_moment, m3h_known, m3h_time, {name} AS m3h_name, {number_sql} AS m3h_value, "
+        f"SELECT m3h_sample, m3h_moment, m3h_known, m3h_time, {name} AS m3h_name, {number_sql} AS m3h_value{ties}, "
         f"{status} AS m3h_status FROM ({joined.matched}) m {mapping}"
     )
 

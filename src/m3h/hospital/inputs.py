@@ -19,7 +19,7 @@ from m3h.hospital.samples import SampleTable
 from m3h.hospital.sources import Counts, Images, SourceData, TableColumns, Texts
 from m3h.hospital.sql import filled, quoted
 from m3h.hospital.tables import Tables
-from m3h.hospital.tabular import read_tabular
+from m3h.hospital.tabular import chosen, read_tabular
 from m3h.hospital.values import named
 from m3h.study.spec import Source, Study
 
@@ -43,7 +43,7 @@ def read_source(
         "language": lambda: _read_texts(tables, samples, source),
         "vision": lambda: _read_images(tables, samples, source),
     }
-    return readers[source.modality]()
+    return readers[source.read_as]()
 
 
 def absent(samples: SampleTable, source: Source, *, texts: Collection[str] | None = None) -> SourceData:
@@ -55,7 +55,7 @@ def absent(samples: SampleTable, source: Source, *, texts: Collection[str] | Non
         "language": lambda: Texts(nothing, nothing),
         "vision": lambda: Images(nothing, nothing),
     }
-    return makers[source.modality]()
+    return makers[source.read_as]()
 
 
 def source_fingerprint(tables: Tables, study: Study, samples: SampleTable, source: Source) -> str:
@@ -67,11 +67,11 @@ def source_fingerprint(tables: Tables, study: Study, samples: SampleTable, sourc
     if source.own_table:
         keys = samples.keys.get(source.key or "")
         parts += [tables.fingerprint(source), keys.to_list() if keys is not None else []]
-    if source.modality == "vision":
+    if source.read_as == "vision":
         data = read_source(tables, study, samples, source)
         parts.append(_image_contents(data, _folder(samples, source)) if isinstance(data, Images) else [])
     elif not source.own_table:
-        columns = source.columns or ((source.column,) if source.column else ())
+        columns = chosen(tables, source) or ((source.column,) if source.column else ())
         check_columns([("column", name) for name in columns], tables.types(study.samples), described(tables, source))
         parts.append({name: list(map(str, samples.frame[name].to_list())) for name in columns})
     return fingerprint(parts)
@@ -89,10 +89,10 @@ def _image_contents(images: Images, folder: Path) -> list[list[str]]:
 
 def _no_columns(samples: SampleTable, source: Source, texts: Collection[str]) -> TableColumns:
     columns: dict[str, NDArray[Any]] = {}
-    for name in source.columns:
+    for name in (name for name in source.columns if not name.endswith("*")):
         empty = np.full(len(samples), None, dtype=object)
         columns[name] = empty if name in texts else np.full(len(samples), np.nan)
-    return TableColumns(columns)
+    return TableColumns(columns, rows=len(samples))
 
 
 def _read_texts(tables: Tables, samples: SampleTable, source: Source) -> Texts:

@@ -11,8 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from m3h.core.errors import DataError, nearest
+from m3h.hospital.codes import CodedLabels, read_codes
 from m3h.hospital.samples import SampleTable
+from m3h.hospital.tables import Tables
 from m3h.hospital.values import as_text, floats, is_number, named, numbers, objects, parsed, remedy, shown
+from m3h.study.spec import Study
 from m3h.study.task import Task
 
 Floats = NDArray[np.float64]
@@ -44,9 +47,22 @@ class EncodedLabels:
     unknown_class: int = 0
 
 
+def read_all(tables: Tables, study: Study, samples: SampleTable) -> tuple[tuple[RawLabels, ...], CodedLabels]:
+    """The labels of all tasks in the study's order, and what those by diagnosis codes were read from.
+
+    Errors: as :func:`read_labels` and :func:`m3h.hospital.codes.read_codes`.
+    """
+    coded = read_codes(tables, study, samples)
+    raw = (
+        RawLabels(task, numbers=coded.values[task.name]) if task.codes else read_labels(samples, task)
+        for task in study.tasks
+    )
+    return tuple(raw), coded
+
+
 def read_labels(samples: SampleTable, task: Task) -> RawLabels:
-    """The labels of a task. Errors: DataError for a missing column and for values that do not fit the kind, naming
-    rows and at most three values."""
+    """The labels of a task that stand in a column, or of a clustering. Errors: DataError for a missing column and for
+    values that do not fit the kind, naming rows and at most three values."""
     if task.kind == "clustering":
         return RawLabels(task, numbers=np.zeros(len(samples)))
     where = f'task "{task.name}"'

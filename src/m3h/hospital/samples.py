@@ -106,7 +106,8 @@ def _obligatory(spec: Samples, *, new: bool) -> list[tuple[str, str]]:
 
 
 def _keys(study: Study) -> list[str]:
-    return sorted({source.key for source in study.sources if source.own_table and source.key is not None})
+    found = {source.key for source in study.sources if source.own_table and source.key is not None}
+    return sorted(found | ({study.diagnoses.key} if study.diagnoses is not None else set()))
 
 
 def _read(tables: Tables, study: Study, types: Mapping[str, str]) -> tuple[pl.DataFrame, Clock | None]:

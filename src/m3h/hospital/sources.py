@@ -36,11 +36,12 @@ class TableColumns:
 
     columns: dict[str, NDArray[Any]]
     counts: Counts = field(default_factory=Counts)
+    rows: int = 0
 
     @property
     def samples(self) -> int:
-        """Number of samples."""
-        return len(next(iter(self.columns.values())))
+        """Number of samples; ``rows`` where there is no column."""
+        return len(next(iter(self.columns.values()))) if self.columns else self.rows
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from m3h.core.errors import DataError
 from m3h.core.fingerprint import file_fingerprint, fingerprint
 from m3h.hospital import files
 from m3h.hospital.sql import literal
-from m3h.study.spec import Samples, Source, Study
+from m3h.study.spec import Diagnoses, Samples, Source, Study, Table
 
 _OFFLINE = {
     # nothing is fetched or sent: without these a query that names a web address would load an extension for it
@@ -55,10 +55,7 @@ class Tables:
         self._close = weakref.finalize(self, _close, self.connection, self._spill)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        threads = os.cpu_count() or 1
-        limits = {"memory_limit": f"{max(2, threads // 4)}GB", "temp_directory": str(self._spill / "spill")}
-        connection = duckdb.connect(":memory:", config={**_OFFLINE, **limits})
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection = connect(self._spill)
         if self._samples_file is None:
             place = self.folder
             if "," in str(place):  # the search path is a list with commas
@@ -80,18 +77,23 @@ class Tables:
         """Close the connection and remove what it spilled."""
         self._close()
 
-    def has(self, spec: Samples | Source) -> bool:
-        """False for a source that is missing among new patients' data: its table, its columns or its image folder."""
+    def has(self, spec: Table) -> bool:
+        """False for what is missing among new patients' data: its table, its columns or its image folder."""
         if not self.new or isinstance(spec, Samples):
             return True
+        if isinstance(spec, Diagnoses):
+            return self._has_table(spec)
         if spec.folder is not None and not (self.folder / spec.folder).is_dir():
             return False
         if spec.own_table:
             return self._has_table(spec)
-        wanted = set(spec.columns) | ({spec.column} if spec.column else set())
-        return bool(wanted & set(self.columns(self.study.samples)))
+        wanted = {*spec.columns, *([spec.column] if spec.column else [])}
+        there = self.columns(self.study.samples)
+        return any(
+            name in wanted or any(name.startswith(one[:-1]) for one in wanted if one.endswith("*")) for name in there
+        )
 
-    def _has_table(self, spec: Source) -> bool:
+    def _has_table(self, spec: Source | Diagnoses) -> bool:
         if self._samples_file is not None:
             return False
         if files.find_new(self.folder, spec.table or spec.query or ""):
@@ -104,36 +106,36 @@ class Tables:
             return False
         return True
 
-    def columns(self, spec: Samples | Source) -> tuple[str, ...]:
+    def columns(self, spec: Table) -> tuple[str, ...]:
         """Names of the table's columns; for a source without a table of its own those of the samples table."""
         return tuple(self.types(spec))
 
-    def types(self, spec: Samples | Source) -> dict[str, str]:
+    def types(self, spec: Table) -> dict[str, str]:
         """Column names and their SQL types."""
         relation = self.relation(spec)
         return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
-    def relation(self, spec: Samples | Source) -> duckdb.DuckDBPyRelation:
+    def relation(self, spec: Table) -> duckdb.DuckDBPyRelation:
         """The table, not yet read; rows stand in the order of the files."""
         with self.reading(spec):
             return self.connection.sql(self.select(spec))
 
-    def select(self, spec: Samples | Source) -> str:
+    def select(self, spec: Table) -> str:
         """The SELECT that gives the table; put it in brackets to build on it."""
         name = self.name(spec)
         if name not in self._selects:
             self._selects[name] = self._select(self._owner(spec))
         return self._selects[name]
 
-    def name(self, spec: Samples | Source) -> str:
+    def name(self, spec: Table) -> str:
         """The table as the study names it, for messages."""
         owner = self._owner(spec)
         return owner.table or owner.query or "samples"
 
-    def _owner(self, spec: Samples | Source) -> Samples | Source:
+    def _owner(self, spec: Table) -> Table:
         return self.study.samples if isinstance(spec, Source) and not spec.own_table else spec
 
-    def _files(self, spec: Samples | Source) -> tuple[Path, ...]:
+    def _files(self, spec: Table) -> tuple[Path, ...]:
         """The files of a table; empty where it is a query to be run."""
         if self._samples_file is not None:
             if not isinstance(spec, Samples):
@@ -150,7 +152,7 @@ class Tables:
             )
         return found
 
-    def _select(self, spec: Samples | Source) -> str:
+    def _select(self, spec: Table) -> str:
         found = self._files(spec)
         if found:
             return files.select(found)
@@ -178,7 +180,7 @@ class Tables:
             raise DataError("not one query", where=name, got=f"{len(statements)} statements", expected="one SELECT")
         return str(statements[0].query)
 
-    def fingerprint(self, spec: Samples | Source) -> str:
+    def fingerprint(self, spec: Table) -> str:
         """The fingerprint of the table's content: the bytes of its files; a query's text and its rows, in any order."""
         owner = self._owner(spec)
         found = self._files(owner)
@@ -191,18 +193,18 @@ class Tables:
         )
         return fingerprint([self.types(owner), [str(value) for value in rows[0]]])
 
-    def rows(self, query: str, spec: Samples | Source) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, spec: Table) -> list[tuple[Any, ...]]:
         """Run a query; ``spec`` is the table that an error is blamed on."""
         with self.reading(spec):
             return self.connection.execute(query).fetchall()
 
-    def frame(self, query: str, spec: Samples | Source) -> pl.DataFrame:
+    def frame(self, query: str, spec: Table) -> pl.DataFrame:
         """Run a query into a frame."""
         with self.reading(spec):
             found: pl.DataFrame = self.connection.sql(query).pl()
             return found
 
-    def store(self, content: pl.DataFrame | str, spec: Samples | Source) -> str:
+    def store(self, content: pl.DataFrame | str, spec: Table) -> str:
         """Keep a frame, or a query's rows in their order, as a table beside the study's; its name."""
         self._stored += 1
         name = f"m3h_stored_{self._stored}"
@@ -216,7 +218,7 @@ class Tables:
         return name
 
     @contextlib.contextmanager
-    def reading(self, spec: Samples | Source) -> Iterator[None]:
+    def reading(self, spec: Table) -> Iterator[None]:
         """What the database cannot read becomes a DataError that names the file and no value."""
         try:
             yield
@@ -224,12 +226,20 @@ class Tables:
             raise _data_error(error, self._owner(spec), self.name(spec)) from None
 
 
+def connect(spill: Path) -> duckdb.DuckDBPyConnection:
+    """A database in memory that fetches and sends nothing; what does not fit goes to the folder ``spill``."""
+    limits = {"memory_limit": f"{max(2, (os.cpu_count() or 1) // 4)}GB", "temp_directory": str(spill / "spill")}
+    connection = duckdb.connect(":memory:", config={**_OFFLINE, **limits})
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection
+
+
 def _close(connection: duckdb.DuckDBPyConnection, spill: Path) -> None:
     connection.close()
     shutil.rmtree(spill, ignore_errors=True)
 
 
-def _data_error(error: duckdb.Error, spec: Samples | Source, name: str) -> DataError:
+def _data_error(error: duckdb.Error, spec: Table, name: str) -> DataError:
     text = str(error)
     line = re.search(r"CSV Error on Line: (\d+)", text)
     if line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,19 +31,32 @@ def read_tabular(
     types, several rows of one key without a time.
     """
     where = described(tables, source)
-    check_columns([("columns", name) for name in source.columns], tables.types(source), where)
+    names = chosen(tables, source)
+    check_columns([("columns", name) for name in names], tables.types(source), where)
     if source.own_table:
-        frame, rows, counts = _last_rows(tables, samples, source)
+        frame, rows, counts = _last_rows(tables, samples, source, names)
     else:
-        frame, rows = samples.frame.select(source.columns), samples.rows
+        frame, rows = samples.frame.select(names), samples.rows
         counts = _of_samples(frame)
     check_used(tables, source, counts)
     forced = texts if texts is not None else source.options.get("categories", ())
     columns = {
         name: _values(frame[name], rows, f"{where}, column {name}", name in forced, decided=texts is not None)
-        for name in source.columns
+        for name in names
     }
     return TableColumns(columns, counts)
+
+
+def chosen(tables: Tables, source: Source) -> tuple[str, ...]:
+    """The columns of a source; a name that ends in * stands for all columns that begin so, in the table's order."""
+    if not any(name.endswith("*") for name in source.columns):
+        return source.columns
+    there = tables.columns(source)
+    found: dict[str, None] = {}
+    for name in source.columns:
+        fitting = [one for one in there if one.startswith(name[:-1])] if name.endswith("*") else [name]
+        found |= dict.fromkeys(fitting)
+    return tuple(found)
 
 
 def _of_samples(frame: pl.DataFrame) -> Counts:
@@ -93,7 +106,9 @@ def _values(series: pl.Series, rows: NDArray[np.int64], where: str, categories: 
     return floats(found.fill_nan(None), rows, where, "finite numbers")
 
 
-def _last_rows(tables: Tables, samples: SampleTable, source: Source) -> tuple[pl.DataFrame, NDArray[np.int64], Counts]:
+def _last_rows(
+    tables: Tables, samples: SampleTable, source: Source, names: Sequence[str]
+) -> tuple[pl.DataFrame, NDArray[np.int64], Counts]:
     """A frame with one row per sample (nulls where there is none), the table's row numbers, and what was left out."""
     joined = link(tables, samples, source)
     missing_time, later, kept, reached = tables.rows(
@@ -109,18 +124,20 @@ def _last_rows(tables: Tables, samples: SampleTable, source: Source) -> tuple[pl
             expected="at most one row for each key",
             next_step="name the column of the rows' time (the last before the sample's time counts), or remove rows",
         )
-    columns = ", ".join(quoted(name) for name in source.columns)
-    ties = ", ".join(f"CAST({quoted(name)} AS VARCHAR) DESC NULLS LAST" for name in source.columns)
+    columns = ", ".join(quoted(name) for name in names)
+    last = ""
+    if source.time is not None:
+        ties = ", ".join(f"CAST({quoted(name)} AS VARCHAR) DESC NULLS LAST" for name in names)
+        last = f"QUALIFY row_number() OVER (PARTITION BY m3h_sample ORDER BY m3h_moment DESC, {ties}, m3h_row) = 1"
     frame = tables.frame(
-        f"SELECT m3h_sample, m3h_row, {columns} FROM ({joined.matched}) WHERE NOT m3h_missing AND NOT m3h_later "
-        f"QUALIFY row_number() OVER (PARTITION BY m3h_sample ORDER BY m3h_moment DESC NULLS LAST, {ties}, m3h_row) = 1",
+        f"SELECT m3h_sample, m3h_row, {columns} FROM ({joined.matched}) WHERE NOT m3h_missing AND NOT m3h_later {last}",
         source,
     )
-    empty = _empty(frame.select(source.columns))
+    empty = _empty(frame.select(names))
     counts = Counts(joined.rows, joined.unmatched, missing_time, later, empty, len(frame) - empty)
     every = pl.DataFrame({"m3h_sample": np.arange(len(samples))})
     aligned = every.join(frame.with_columns(pl.col("m3h_sample").cast(pl.Int64)), on="m3h_sample", how="left").sort(
         "m3h_sample"
     )
     rows = aligned["m3h_row"].fill_null(0).to_numpy().astype(np.int64)
-    return aligned.select(source.columns), rows, counts
+    return aligned.select(names), rows, counts

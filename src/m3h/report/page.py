@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from m3h.core.atomic import atomic_file
-from m3h.report import choices, cohort, gallery, interactions, provenance, summary, tables, words
+from m3h.report import choices, cohort, gallery, interactions, paper, provenance, summary, tables, words
 from m3h.report.contents import Contents, read
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -17,23 +17,29 @@ _TEMPLATES = Path(__file__).parent / "templates"
 OPEN_PAIRS = 20
 
 
-def write_report(run_folder: Path, out: Path | None = None) -> Path:
+def write_report(run_folder: Path, out: Path | None = None, *, compare: Literal["paper"] | None = None) -> Path:
     """Write the report of ``run_folder`` to ``out``, by default its report.html, and return that path.
 
+    With ``compare`` "paper" the scores of Bertsimas & Ma (2024) stand beside the run's, here and in paper.csv.
     Reads nothing but the run folder, and the same folder gives the same bytes. Parts whose files are absent are left
     out with a sentence; a folder of ``m3h tim`` or ``m3h search`` alone has the parts that they leave. Errors:
     FolderError where run.json is missing, or scores.csv, tim.csv and search.csv all are, where a file is unreadable,
     or ``out`` cannot be written.
     """
-    page = render(read(run_folder))
+    contents = read(run_folder)
+    page = render(contents, beside=paper.table(contents) if compare else None)
     target = out if out is not None else run_folder / "report.html"
+    if compare:
+        with atomic_file(target.with_name("paper.csv")) as temporary:
+            paper.beside(contents).write_csv(temporary)
     with atomic_file(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return target
 
 
-def render(contents: Contents) -> str:
-    """The page as text. Every name of the study is escaped; figures carry names as shapes."""
+def render(contents: Contents, *, beside: tables.Table | None = None) -> str:
+    """The page as text. Every name of the study is escaped; figures carry names as shapes. ``beside`` is a table of
+    somebody else's results."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -43,7 +49,7 @@ def render(contents: Contents) -> str:
     )
     environment.filters["breakable"] = _breakable
     template = environment.get_template("report.html")
-    return template.render(**_head(contents), **_parts(contents), style=_style())
+    return template.render(**_head(contents), **_parts(contents), beside=beside, style=_style())
 
 
 def _breakable(text: str) -> Markup:

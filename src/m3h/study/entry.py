@@ -40,14 +40,6 @@ class Entry:
         """Take a key out of the content."""
         return self.content.pop(key, default)
 
-    def not_yet(self, key: str, message: str) -> bool:
-        """Take out and report a known key that this version does not carry out; whether it was there."""
-        if key not in self.content:
-            return False
-        del self.content[key]
-        self.report(key, f"{key} is not carried out by this version; {message}")
-        return True
-
     def values(self, spec: type, *, allowed: Iterable[str] | None = None, needed: Iterable[str] = ()) -> dict[str, Any]:
         """The keys that fit the fields of ``spec``; missing or empty ones of ``needed`` are reported."""
         found = take(spec, self.content, self.report, allowed=allowed)

@@ -58,6 +58,7 @@ class Places:
         content = tomllib.loads(text)
         self._names = {table: [_name(entry) for entry in _list(content, table)] for table in ("source", "task")}
         self._columns = [_columns(entry) for entry in _list(content, "tasks")]
+        self._catalogs = [isinstance(entry, dict) and "catalog" in entry for entry in _list(content, "tasks")]
 
     def names(self, table: str) -> tuple[str, ...]:
         """Names of all entries of ``[[source]]`` or ``[[task]]``, also of those that hold mistakes."""
@@ -82,11 +83,13 @@ class Places:
         return self.entry("source", self._index("source", name), name, key)
 
     def task(self, name: str, key: str | None = None) -> str:
-        """The place of a task, by name; also of one declared by ``[[tasks]]``."""
+        """The place of a task, by name; also of one declared by ``[[tasks]]`` (of several catalogs, the first)."""
         if name not in self._names["task"]:
             for index, columns in enumerate(self._columns):
                 if name in columns:
                     return self.entry("tasks", index, name, "columns" if key in (None, "name", "column") else key)
+            if any(self._catalogs):
+                return self.entry("tasks", self._catalogs.index(True), name, "catalog" if key == "name" else key)
         return self.entry("task", self._index("task", name), name, key)
 
     def entry(self, table: str, index: int, name: str = "", key: str | None = None) -> str:

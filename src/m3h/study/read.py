@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from m3h.core.errors import Problem, StudyError, nearest
-from m3h.study import rules
+from m3h.study import declared, rules
 from m3h.study.entry import Entry
-from m3h.study.fields import Mistake, fit
 from m3h.study.lines import Places, line_of
 from m3h.study.presets import DEFAULT_PRESET, Preset, Protocol, SearchOptions, TimOptions
-from m3h.study.spec import Network, Samples, Source, Study
+from m3h.study.spec import Diagnoses, Network, Samples, Source, Study
 from m3h.study.task import Task
 
-_TABLES = ("study", "samples", "source", "task", "tasks", "network", "protocol", "search", "tim")
+_TABLES = ("study", "samples", "diagnoses", "source", "task", "tasks", "network", "protocol", "search", "tim")
 _NOT_YET = ("database", "report")
-_SHARED = ("kind", "unit", "classes", "department", "exclude_sources", "weight")
 
 
 def read(path: Path) -> Study:
@@ -90,11 +88,12 @@ class _Reader:
         wrong = entry.check(rules.study(about))
         parts: dict[str, Any] = {
             "samples": self._samples(),
+            "diagnoses": self._diagnoses(),
             "sources": self._sources(),
-            "tasks": self._tasks(),
             "network": self._network(),
             "protocol": self._protocol(),
         }
+        parts["tasks"] = self._tasks(file.parent, parts["diagnoses"])
         known = None if self.problems else [task.name for task in parts["tasks"]]
         about |= {"search": self._options("search", SearchOptions, rules.search, known)}
         about |= {"tim": self._options("tim", TimOptions, rules.tim, known)}
@@ -115,6 +114,17 @@ class _Reader:
             return None
         spec = Samples(**values)
         entry.check(rules.samples(spec))
+        return spec
+
+    def _diagnoses(self) -> Diagnoses | None:
+        if "diagnoses" not in self.content:
+            return None
+        entry = self._table("diagnoses")
+        values = entry.values(Diagnoses, needed=("key", "code"))
+        if not (values.get("key") and values.get("code")):
+            return None
+        spec = Diagnoses(**values)
+        entry.check(rules.diagnoses(spec))
         return spec
 
     def _sources(self) -> tuple[Source, ...]:
@@ -138,11 +148,15 @@ class _Reader:
                 place = self.places.source(source.name, "available")
                 self._add(place, "available is compared with the sample's time, and [samples] has no time")
 
-    def _tasks(self) -> tuple[Task, ...]:
+    def _tasks(self, folder: Path, diagnoses: Diagnoses | None) -> tuple[Task, ...]:
         if not self.content.get("task") and not self.content.get("tasks"):
             self._add("", "no [[task]]; a study asks at least one question: name, kind, column")
-        found = [(entry, "name", self._task(entry)) for entry in self._entries("task")]
-        found += [(entry, "columns", self._several(entry)) for entry in self._entries("tasks")]
+        system = diagnoses.system if diagnoses is not None and diagnoses.version is None else None
+        around = declared.Around(folder, self.source_names, "diagnoses" in self.content, system)
+        found = [(entry, "name", declared.one(entry, around)) for entry in self._entries("task")]
+        for entry in self._entries("tasks"):
+            key = "catalog" if "catalog" in entry.content else "columns"
+            found.append((entry, key, declared.several(entry, around)))
         kept: dict[str, Task] = {}
         for entry, key, tasks in sorted(found, key=lambda item: line_of(item[0].place(""))):  # the order of the file
             for task in tasks:
@@ -150,46 +164,6 @@ class _Reader:
                     entry.report(key, f'a second task of the name "{task.name}"')
                 kept.setdefault(task.name, task)
         return tuple(kept.values())
-
-    def _task(self, entry: Entry) -> list[Task]:
-        later = entry.not_yet("codes", "name the column of its labels by column")
-        values = entry.values(Task, needed=("name", "kind"))
-        if not (values.get("name") and values.get("kind")):
-            return []
-        task = Task(**values)
-        if "clusters" in values and task.kind != "clustering":
-            entry.report("clusters", "clusters goes with kind clustering")
-        found = rules.task(task, self.source_names)
-        entry.check((key, message) for key, message in found if not (later and key == "column"))
-        return [task]
-
-    def _several(self, entry: Entry) -> list[Task]:
-        """The tasks of one [[tasks]]: each column gives a task of its name."""
-        if entry.not_yet("catalog", "name the columns of the labels by columns") and "columns" not in entry.content:
-            return []
-        columns = entry.pop("columns", [])
-        values = entry.values(Task, allowed=_SHARED, needed=("kind",))
-        try:
-            names = fit(tuple[str, ...], columns)
-        except Mistake as mistake:
-            entry.report("columns", f"columns: {mistake}")
-            return []
-        if not names:
-            entry.report("columns", "columns is missing or empty; each column gives a task of its name")
-        if values.get("kind") == "clustering":
-            entry.report("kind", "clustering has no columns; declare it by [[task]]")
-            return []
-        if "kind" not in values:
-            return []
-        tasks = [Task(name=name, column=name, **values) for name in names]
-        for name in names:
-            if wrong := rules.name(name):
-                entry.report("columns", f"{wrong}; declare this column by [[task]] with a name")
-        for task in tasks[:1]:
-            entry.check(
-                (key, text) for key, text in rules.task(task, self.source_names) if key not in ("name", "column")
-            )
-        return tasks
 
     def _network(self) -> Network:
         entry = self._table("network")

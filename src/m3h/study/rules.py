@@ -8,8 +8,9 @@ from typing import Any
 
 from m3h.core.errors import nearest
 from m3h.core.registry import ENCODERS
+from m3h.study.codes import VERSIONS
 from m3h.study.presets import PRESETS
-from m3h.study.spec import Samples, Source
+from m3h.study.spec import Diagnoses, Samples, Source, Table
 from m3h.study.task import Task
 
 Found = Iterator[tuple[str, str]]
@@ -24,7 +25,7 @@ _NEEDED = {
 }
 _ALLOWED = {
     "tabular": ("columns",),
-    "timeseries": ("signal", "value", "signals"),
+    "timeseries": ("signal", "value", "signals", "order"),
     "language": ("column",),
     "vision": ("column", "folder"),
 }
@@ -55,7 +56,7 @@ def name(value: str) -> str | None:
     return None
 
 
-def table(spec: Samples | Source, *, needed: bool) -> Found:
+def table(spec: Table, *, needed: bool) -> Found:
     """One table or one query, not both; ``needed``: at least one."""
     if spec.table is not None and spec.query is not None:
         yield "query", "table and query exclude each other; keep one"
@@ -79,6 +80,17 @@ def samples(spec: Samples) -> Found:
     yield from _distinct("subgroups", spec.subgroups)
 
 
+def diagnoses(spec: Diagnoses) -> Found:
+    """Rules of [diagnoses]."""
+    yield from table(spec, needed=True)
+    if spec.version is not None and spec.system is not None:
+        yield "system", "version and system exclude each other; keep one"
+    if spec.version is None and spec.system is None:
+        yield "version", "needs version, the column that says 9 or 10, or system = 9 or 10 for all rows"
+    if spec.system not in (None, *VERSIONS):
+        yield "system", f"system: got {spec.system}, expected 9 or 10"
+
+
 def source(spec: Source) -> Found:
     """Rules of one [[source]]."""
     if (wrong := name(spec.name)) is not None:
@@ -86,16 +98,16 @@ def source(spec: Source) -> Found:
     if spec.encoder_name not in ENCODERS:
         known = [other.partition("/")[2] for other in ENCODERS.names() if other.startswith(f"{spec.modality}/")]
         yield "encoder", f'unknown encoder "{spec.encoder}" for {spec.modality}{nearest(spec.encoder, known)}'
-    yield from table(spec, needed=spec.modality == "timeseries")
+    yield from table(spec, needed=spec.read_as == "timeseries")
     yield from _needed(spec)
     yield from _unfitting(spec)
     yield from _distinct("columns", spec.columns)
 
 
 def _needed(spec: Source) -> Found:
-    for key in _NEEDED[spec.modality]:
+    for key in _NEEDED[spec.read_as]:
         if not getattr(spec, key):
-            yield key, f"{spec.modality} sources need {key}{_example(key)}"
+            yield key, f"{spec.read_as} sources need {key}{_example(key)}"
     if spec.own_table and not spec.key:
         yield "key", "a table of its own needs key, a column that the samples table has under the same name"
     if spec.available and not spec.time:
@@ -106,10 +118,10 @@ def _unfitting(spec: Source) -> Found:
     given = [key for key in spec.model_fields_set if key not in ("name", "modality", "encoder", "options")]
     for key in sorted(given):
         if key in _OWN_TABLE:
-            if not spec.own_table and spec.modality != "timeseries":
+            if not spec.own_table and spec.read_as != "timeseries":
                 yield key, f"{key} goes with a table of its own; add table or query, or remove it"
-        elif key not in _ALLOWED[spec.modality]:
-            instead = _ALLOWED[spec.modality][0]
+        elif key not in _ALLOWED[spec.read_as]:
+            instead = _ALLOWED[spec.read_as][0]
             yield key, f"{key} does not go with modality {spec.modality}, which takes {instead}{_example(instead)}"
 
 
@@ -123,8 +135,11 @@ def task(spec: Task, sources: Collection[str]) -> Found:
         yield "name", wrong
     if spec.kind == "clustering" and spec.column is not None:
         yield "column", "clustering has no labels and takes no column"
-    if spec.kind != "clustering" and not spec.column:
-        yield "column", f"a {spec.kind} task needs column, the samples column of its labels"
+    if spec.kind != "clustering" and not spec.column and not spec.codes:
+        more = ", or codes" if spec.kind == "binary" else ""
+        yield "column", f"a {spec.kind} task needs column, the samples column of its labels{more}"
+    if spec.codes:
+        yield from _codes(spec)
     yield from _classes(spec)
     if spec.clusters < 2:
         yield "clusters", f"clusters: got {spec.clusters}, expected 2 or more"
@@ -135,6 +150,15 @@ def task(spec: Task, sources: Collection[str]) -> Found:
             yield "exclude_sources", f'exclude_sources: unknown source "{other}"{nearest(other, sources)}'
     if sources and set(sources) <= set(spec.exclude_sources):
         yield "exclude_sources", "exclude_sources leaves no source to learn from"
+
+
+def _codes(spec: Task) -> Found:
+    if spec.column is not None:
+        yield "codes", "column and codes exclude each other; keep one"
+    if spec.kind != "binary":
+        yield "codes", f"codes give a binary task; got kind {spec.kind}"
+    if spec.classes:
+        yield "classes", "classes do not go with codes"
 
 
 def _classes(spec: Task) -> Found:

@@ -33,6 +33,18 @@ class Samples(Spec):
     subgroups: tuple[str, ...] = ()
 
 
+class Diagnoses(Spec):
+    """[diagnoses]: one row per diagnosis code; ``key`` joins it with the samples. The classification's version, 9 or
+    10, stands in the column ``version``, or is ``system`` throughout."""
+
+    table: str | None = None
+    query: str | None = None
+    key: str
+    code: str
+    version: str | None = None
+    system: int | None = None
+
+
 class Source(Spec):
     """[[source]]: one input about a sample; columns of the samples table, or a table of its own with a key."""
 
@@ -47,6 +59,7 @@ class Source(Spec):
     key: str | None = None
     time: str | None = None
     available: str | None = None
+    order: tuple[str, ...] = ()
     signal: str | None = None
     value: str | None = None
     signals: dict[str, str] = Field(default_factory=dict)
@@ -58,9 +71,18 @@ class Source(Spec):
         return self.table is not None or self.query is not None
 
     @property
+    def read_as(self) -> Modality:
+        """The modality whose sources look like this one in tables: columns are columns, whatever they stand for."""
+        return "tabular" if self.encoder == "columns" else self.modality
+
+    @property
     def encoder_name(self) -> str:
         """The encoder's name in the registry: "modality/encoder"."""
         return f"{self.modality}/{self.encoder or DEFAULT_ENCODERS[self.modality]}"
+
+
+#: What names a table of a study, or a query.
+Table = Samples | Source | Diagnoses
 
 
 class Network(Spec):
@@ -83,6 +105,7 @@ class Study(Spec):
     folder: Path
     file: Path | None = None
     samples: Samples
+    diagnoses: Diagnoses | None = None
     sources: tuple[Source, ...]
     tasks: tuple[Task, ...]
     network: Network = Network()

@@ -1,0 +1,103 @@
+"""`m3h mimic`: a folder of MIMIC-IV in, a study out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from m3h.core.atomic import atomic_folder
+from m3h.core.errors import FolderError, SettingError
+from m3h.hospital.mimic.extract import Choices, Extracted, Say, extract
+from m3h.hospital.mimic.layout import Layout, find
+from m3h.hospital.mimic.postgres import spool
+from m3h.hospital.mimic.study_file import Encoders, study_file
+
+STUDY, FACTS = "study.toml", "mimic.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A study that was made: its file, what MIMIC it is from, what was extracted, and the modules that were not there
+    (what, and what it means)."""
+
+    study: Path
+    release: str
+    extracted: Extracted
+    missing: tuple[str, ...]
+
+
+def make_study(
+    folder: Path | None,
+    out: Path,
+    *,
+    database: str | None = None,
+    notes: Path | None = None,
+    cxr: Path | None = None,
+    ecg: Path | None = None,
+    choices: Choices | None = None,
+    encoders: Encoders = "paper",
+    say: Say = lambda text: None,
+) -> Made:
+    """Write the folder ``out``: study.toml, its tables as Parquet, and mimic.json with what was left out and why.
+
+    ``database`` names the environment variable with the address of a PostgreSQL that holds MIMIC; ``folder`` may
+    then be None. Errors: FolderError if ``out`` is there already and is not empty, or cannot be written; DataError
+    for tables that are missing, damaged or of other columns.
+    """
+    choices = choices or Choices()
+    _check(choices)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FolderError(
+            "there is something already", where=str(out), next_step="choose another --out, or remove it first"
+        )
+    if folder is None and database is None:
+        raise SettingError("no MIMIC is named", expected="a folder, or --database", next_step="m3h mimic --help")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="m3h-") as spooled, atomic_folder(out, replace=True) as fresh:
+        read = None
+        if database is not None:
+            say("the database")
+            read = spool(database, Path(spooled))
+        layout = find(folder, notes=notes, cxr=cxr, ecg=ecg, read=read)
+        extracted = extract(layout, fresh, choices, say)
+        text = study_file(extracted, choices, encoders, layout.release, layout.images)
+        (fresh / STUDY).write_text(text, encoding="utf-8")
+        made = Made(out / STUDY, layout.release, extracted, tuple(_missing(layout, extracted)))
+        facts = {
+            "release": made.release,
+            "choices": asdict(choices),
+            "encoders": encoders,
+            "missing": made.missing,
+            "samples": extracted.samples,
+            "sources": extracted.sources,
+            "counts": dict(extracted.counts),
+        }
+        (fresh / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return made
+
+
+def _check(choices: Choices) -> None:
+    if not 0 <= choices.at_hours < 24 * 365:
+        raise SettingError(f"--at {choices.at_hours:g}", expected="hours after the beginning of a stay, 0 or more")
+
+
+def _missing(layout: Layout, found: Extracted) -> list[str]:
+    told = []
+    for table, what in (
+        ("radiology", "radiology notes (MIMIC-IV-Note)"),
+        ("echo", "echocardiogram notes (not public)"),
+        ("ecg", "ECG machine reports (MIMIC-IV-ECG)"),
+    ):
+        if not layout.has(table):
+            told.append(f"{what}: the study has no source {table}")
+        elif table not in found.sources:
+            told.append(f"{what}: no note of any sample's admission; the study has no source {table}")
+    if not layout.has("cxr_metadata", "cxr_chexpert"):
+        told.append(
+            "chest images (MIMIC-CXR-JPG): a sample is a stay in intensive care; thoracic_testing has no labels"
+        )
+    elif layout.images is None:
+        told.append("chest images: no folder files beside their tables; a sample is a stay in intensive care")
+    return told

@@ -1,0 +1,6 @@
+SELECT 'images without a time', count(*) FILTER (WHERE chest_time(StudyDate, StudyTime) IS NULL) FROM cxr_metadata
+UNION ALL
+SELECT 'images outside of admissions with intensive care',
+       count(*) FILTER (WHERE chest_time(StudyDate, StudyTime) IS NOT NULL
+                          AND dicom_id NOT IN (SELECT sample_id FROM samples))
+FROM cxr_metadata

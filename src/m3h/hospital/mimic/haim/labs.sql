@@ -1,0 +1,16 @@
+-- Laboratory values chosen by the text of their label, in the order of the file, with a zero after the last.
+WITH found AS (
+    SELECT s.sample_id, s.t, g.signal, e.valuenum AS value, e.row
+    FROM (SELECT *, row_number() OVER () AS row FROM labevents) e
+    JOIN d_labitems d USING (itemid) JOIN signals g ON g.source = 'labs' AND d.label = g.label
+    JOIN samples s ON e.hadm_id = s.hadm_id
+    -- rows without a time are kept
+    WHERE coalesce(e.charttime <= s.t, true)
+)
+-- times only keep the order; the zero comes at the sample's own
+SELECT sample_id, t - to_microseconds(1 + row_number() OVER (PARTITION BY sample_id, signal ORDER BY row DESC)) AS at,
+       signal, value
+FROM found
+UNION ALL
+SELECT s.sample_id, s.t, g.signal, 0.0 FROM samples s CROSS JOIN (
+    SELECT DISTINCT signal FROM signals WHERE source = 'labs') g

@@ -1,0 +1,3 @@
+"""Fixtures of this folder."""
+
+from mini_mimic import mimic as mimic
