@@ -93,7 +93,10 @@ def vision(order, poison, folder):
 
 def columns(order, poison, folder):
     """Numbers that are read as they are, whatever they stand for."""
-    return TableColumns({"age": tabular(order, poison, folder).columns["age"]})
+    first = tabular(order, poison, folder).columns["age"]
+    second = np.random.default_rng(3).normal(size=SAMPLES)
+    second[list(ABSENT)] = np.nan
+    return TableColumns({"first": first, "second": second[order]})
 
 
 DATA = {"tabular": tabular, "timeseries": timeseries, "language": language, "vision": vision}
