@@ -43,7 +43,8 @@ def test_right_options_have_no_problems():
         (source("tabular", categories=[1]), "options.categories: got [1], expected a list, each item a text"),
         (source("language", width=0), "options.width is too small; got: 0; expected: at least 1"),
         (source("vision", size=10), "options.size holds no block"),
-        (source("language", "clinicalbert", width=3), "this encoder has no options"),
+        (source("language", "clinicalbert", width=3), "known are precision, profile"),
+        (source("tabular", "columns", width=3), "this encoder has no options"),
     ],
 )
 def test_each_mistake_is_told(one, message):

@@ -18,6 +18,7 @@ from m3h.cli.predict import predict
 from m3h.cli.run import demo, report, run, search, tim, train
 from m3h.cli.simulate import simulate
 from m3h.cli.tasks import tasks
+from m3h.cli.weights import weights
 from m3h.core.errors import M3HError
 
 app = typer.Typer(
@@ -28,7 +29,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, check, run, train, search, tim, plan, predict, report, ledger, mimic, haim, simulate, tasks):
+for command in (
+    demo,
+    check,
+    run,
+    train,
+    search,
+    tim,
+    plan,
+    predict,
+    report,
+    ledger,
+    mimic,
+    haim,
+    simulate,
+    tasks,
+    weights,
+):
     app.command(command.__name__)(command)
 
 

@@ -53,9 +53,10 @@ ENCODERS = Registry(
         "vision/columns": "m3h.encoders.columns:VisionColumns",
         "timeseries/statistics": "m3h.encoders.timeseries:Statistics",
         "language/tfidf": "m3h.encoders.language:Tfidf",
-        "language/clinicalbert": "m3h.encoders.weights:ClinicalBert",
+        "language/clinicalbert": "m3h.encoders.notes:ClinicalBert",
+        "language/minilm": "m3h.encoders.notes:MiniLm",
         "vision/hog": "m3h.encoders.vision:Hog",
-        "vision/densenet121-chex": "m3h.encoders.weights:DenseNet121Chex",
+        "vision/densenet121-chex": "m3h.encoders.densenet:DenseNet121Chex",
     },
 )
 

