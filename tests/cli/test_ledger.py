@@ -59,6 +59,30 @@ def test_filters(run_folder: Path, words: list[str], number: int) -> None:
     assert found["counts"] == {"finished": 24, "failed": 1, "claimed": 0}
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--task", "deaht"], 'no trial matches: unknown task "deaht"; did you mean "death"?'),
+        (["--study", "others"], 'no trial matches: unknown study "others"; did you mean "other"?'),
+        (["--preset", "m3h"], 'no trial matches: unknown preset "m3h"; known are paper'),
+        (["--task", "death", "--fold", "77"], "no trial matches all of these filters"),
+    ],
+)
+def test_nothing_that_matches_is_told(run_folder: Path, words: list[str], told: str) -> None:
+    done = call("ledger", run_folder, *words)
+    assert done.status == 0 and done.out.splitlines()[0] == told and "finished (UTC)" not in done.out
+    assert call("ledger", run_folder, *words, "--json").json["notes"] == [told]
+    assert call("ledger", run_folder, "--json").json["notes"] == []
+
+
+def test_an_empty_file_is_an_empty_ledger(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").touch()
+    done = call("ledger", tmp_path)
+    assert done.status == 0, done.err
+    assert done.out.splitlines() == ["the ledger holds no trial", "0 finished, 0 failed, 0 claimed"]
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
+
+
 def test_json_has_all_fields(run_folder: Path) -> None:
     one = call("ledger", run_folder, "--json", "--fold", "final").json["trials"][0]
     assert (one["tasks"], one["fold"], one["learning_rate"], one["weights"]) == ("stay [d]", None, 1e-4, [1.0])

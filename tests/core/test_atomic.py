@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from m3h.core.atomic import atomic_file, atomic_folder
+from m3h.core.atomic import atomic_contents, atomic_file, atomic_folder
 from m3h.core.errors import FolderError
 
 
@@ -86,18 +86,22 @@ def test_a_file_where_a_folder_should_be_and_the_other_way_round(tmp_path: Path)
 def test_others_may_read_as_far_as_the_umask_lets_them(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with atomic_file(tmp_path / "a"), atomic_folder(tmp_path / "b"):
-            pass
+        with atomic_file(tmp_path / "a"), atomic_folder(tmp_path / "b") as folder:
+            (folder / "x").touch(0o600)  # as safetensors writes its files
+        with atomic_contents(tmp_path / "b", keep=(), last="y") as folder:
+            (folder / "x").touch(0o600)
+            (folder / "y").touch()
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
     assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o750
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "b").iterdir()] == [0o640, 0o640]
 
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from m3h.core.atomic import atomic_file, atomic_folder
+from m3h.core.atomic import atomic_contents, atomic_file, atomic_folder
 from m3h.core.errors import FolderError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

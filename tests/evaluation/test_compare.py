@@ -67,6 +67,30 @@ def test_percent_of_a_negative_score_keeps_the_sign_of_the_gain_and_of_zero_is_n
     assert difference("regression", truth, perfect, worse, draws=None).relative == pytest.approx(400 / 3)
     against_zero = difference("regression", truth, perfect, mean, draws=None)
     assert against_zero.difference == 1 and np.isnan(against_zero.relative)
+
+
+@pytest.mark.parametrize("score", [-0.06, -0.04, 0.001, 0.049, 0.051, 0.4])
+def test_nothing_is_told_in_percent_of_next_to_nothing(score):
+    """R2 of 0.001 would make a gain of 0.1 one of 10,000 %."""
+    truth = np.tile([1.0, -1.0], 50)
+    a, b = (Prediction(values=truth * (1 - np.sqrt(1 - r2))) for r2 in (score + 0.1, score))
+    found = difference("regression", truth, a, b, draws=None)
+    assert found.difference == pytest.approx(0.1)
+    expected = 100 * 0.1 / abs(score) if abs(score) >= 0.05 else np.nan
+    assert found.relative == pytest.approx(expected, nan_ok=True)
+
+
+def test_an_auroc_has_a_percentage_however_small():
+    truth = np.array([1.0] + [0.0] * 50)
+    low = Prediction(values=np.r_[0.5, np.full(49, 0.6), 0.4])  # above one of fifty: 0.02
+    found = difference("binary", truth, Prediction(values=np.r_[0.9, np.full(50, 0.1)]), low, draws=None)
+    assert found.relative == pytest.approx(100 * 0.98 / 0.02)
+
+
+def test_differences_without_draws_have_no_interval():
+    truth = np.array([1.0, 2.0, 3.0])
+    mean = Prediction(values=np.full(3, 2.0))
+    against_zero = difference("regression", truth, Prediction(values=truth), mean, draws=None)
     assert np.isnan([against_zero.low, against_zero.high]).all()
 
 

@@ -48,22 +48,31 @@ def no_mask() -> Iterator[None]:
     os.umask(before)
 
 
-def test_only_the_owner_may_read_whatever_the_umask(path: Path, no_mask: None) -> None:
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, "0o600"), (0o027, "0o640"), (0o002, "0o664")])
+def test_who_may_read_follows_from_the_umask(path: Path, no_mask: None, mask: int, mode: str) -> None:
+    os.umask(mask)
     with Ledger(path) as ledger:
         ledger.record([ended(TRIAL)], study="made")
         files = sorted(path.parent.iterdir())
         assert [file.name for file in files] == ["ledger.sqlite", "ledger.sqlite-shm", "ledger.sqlite-wal"]
-        assert [oct(stat.S_IMODE(file.stat().st_mode)) for file in files] == ["0o600"] * 3
+        assert [oct(stat.S_IMODE(file.stat().st_mode)) for file in files] == [mode] * 3
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_empty_file_becomes_a_ledger_and_a_shared_one_stays_shared(path: Path, no_mask: None) -> None:
+def test_an_empty_file_is_an_empty_ledger_and_keeps_its_permissions(path: Path) -> None:
     path.touch()
-    Ledger(path).close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o660)
-    Ledger(path).close()
+    with Ledger(path, writing=False) as ledger:
+        assert ledger.counts() == {"finished": 0, "failed": 0, "claimed": 0} and ledger.table().is_empty()
+        refused_to_write = pytest.raises(FolderError, match="cannot be written")
+        with refused_to_write:
+            ledger.record([ended(TRIAL)], study="made")
+    assert path.read_bytes() == b"" and list(path.parent.iterdir()) == [path]
+    with Ledger(path) as ledger:
+        ledger.record([ended(TRIAL)], study="made")
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    with Ledger(path, writing=False) as ledger:
+        assert ledger.names() == {"study": ("made",), "task": tuple(sorted(TRIAL.tasks)), "preset": ("paper",)}
 
 
 def test_what_is_written_is_synchronised_with_the_disk(path: Path) -> None:
@@ -133,7 +142,21 @@ def test_places_where_no_ledger_can_be(path: Path) -> None:
     refused(lambda: Ledger(path, writing=False), "there is no ledger here")
     assert not path.exists()
     (path.parent / "file").touch()
-    refused(lambda: Ledger(path.parent / "file" / "ledger.sqlite"), "cannot be written", "--ledger")
+    place = path.parent / "file" / "deep" / "ledger.sqlite"
+    for act in (lambda: Ledger(place), lambda: store.check_place(place)):
+        refused(act, "a file stands where a folder should be", str(path.parent / "file"), str(place), "--ledger")
+
+
+def test_a_place_is_looked_at_without_changing_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = path.parent / "not" / "yet" / "ledger.sqlite"
+    store.check_place(deep)
+    assert not list(path.parent.iterdir())
+    refused(lambda: store.check_place(path.parent), "a folder stands", str(path.parent))
+    path.write_text("no ledger")
+    refused(lambda: store.check_place(path), "this file is not a ledger", str(path))
+    path.unlink()
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    refused(lambda: store.check_place(path), "no permission", str(path), "--ledger")
 
 
 def check_whole_or_refused(path: Path, outcomes: dict[str, Outcome]) -> bool:

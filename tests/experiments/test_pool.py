@@ -37,9 +37,30 @@ def test_asked_tasks_read_what_none_of_them_excludes() -> None:
     assert set(pool.left_out.values()) == {"not asked for"}
 
 
-def test_a_pool_among_the_tasks_of_a_run() -> None:
-    pool = make_pool(excluding(), (), ("death", "group"))
-    assert pool.tasks == ("death", "group") and pool.left_out["sepsis"] == "not asked for"
+def refused(data: Dataset, *asked: str, where: str | None = None) -> str:
+    with pytest.raises(SettingError) as caught:
+        make_pool(data, asked, where=where)
+    assert "next: " in str(caught.value)
+    return str(caught.value)
+
+
+def test_advice_fits_what_was_asked() -> None:
+    """A study of one task cannot be helped by naming tasks, one whose tasks all exclude something else can."""
+    apart = excluding(death=("note",), sepsis=("labs",), unit=("demo",), stay=("note", "labs"))
+    assert "name the tasks to compare with --tasks" in refused(apart)
+    assert make_pool(apart, ("death", "sepsis")).sources == ("demo",)
+    lone = apart.with_labels({"death": apart.labels["death"]})
+    told = refused(lone, where="[tim]")
+    assert told.startswith("[tim]: nothing to compare") and "add tasks to the study" in told and "--tasks" not in told
+    told = refused(apart, "death", where="--tasks")
+    assert told.startswith("--tasks: nothing to compare") and "got: death" in told and "name two tasks or more" in told
+    told = refused(apart, "sepsis", "unit", "stay", where="--tasks")
+    assert "exclude every source together" in told and "exclude_sources" in told
+
+
+def test_of_equal_groups_the_one_that_comes_first() -> None:
+    pool = make_pool(excluding(death=("note",), sepsis=("labs",), unit=("note",), stay=("labs",)))
+    assert pool.tasks == ("death", "unit")
 
 
 def test_tasks_that_cannot_be_used_are_left_out_with_their_reason() -> None:
@@ -51,7 +72,7 @@ def test_tasks_that_cannot_be_used_are_left_out_with_their_reason() -> None:
 
 def test_one_task_is_no_pool() -> None:
     data = excluding()
-    with pytest.raises(SettingError, match="at least two tasks"):
+    with pytest.raises(SettingError, match="two tasks or more"):
         make_pool(data, ("death",))
     with pytest.raises(SettingError, match="did you mean"):
         make_pool(data, ("death", "sepsiss"))

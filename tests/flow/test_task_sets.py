@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,22 +194,104 @@ def test_other_settings_are_other_trainings(made: Made, tmp_path: Path) -> None:
     assert 0 < content["ledger"]["new"] <= 6
 
 
-def test_tasks_that_exclude_different_sources_are_not_mixed_in_a_run(
-    small_study: Writes, made: Made, tmp_path: Path
-) -> None:
-    def text(old: str) -> str:
-        changed = old.replace('column = "died"\n', 'column = "died"\nexclude_sources = ["notes"]\n')
-        return changed + SETTINGS + '[search]\ntasks = ["died", "days"]\n'
+def excluding(old: str) -> str:
+    """``died`` and ``outcome`` exclude a source each."""
+    changed = old.replace('column = "died"\n', 'column = "died"\nexclude_sources = ["notes"]\n')
+    return changed.replace('column = "outcome"\n', 'column = "outcome"\nexclude_sources = ["xray"]\n') + SETTINGS
 
-    study = small_study(tmp_path / "study", text=text)
-    words = ("--cache", made.cache, *TINY)
-    done = call("run", study, "--out", tmp_path / "run", "--search", *words)
-    assert done.status == 2 and "exclude different sources" in done.err
-    done = call("search", study, "--out", tmp_path / "search", *words, "--json")
+
+def test_a_run_takes_tasks_asked_for_by_name_as_a_search_does(small_study: Writes, made: Made, tmp_path: Path) -> None:
+    """What one of them excludes is kept from all, alone, together and in the chosen sets; the rest keep their own."""
+    words = ("--cache", made.cache, "--baseline")
+    section = small_study(tmp_path / "s", text=lambda text: excluding(text) + '[search]\ntasks = ["died", "days"]\n')
+    done = call("run", section, "--out", tmp_path / "run", "--search", *words)
     assert done.status == 0, done.err
-    facts = json.loads((tmp_path / "search" / "run.json").read_text())
-    assert all("notes" not in network["sources"] for network in facts["task_sets"])
+    assert "so notes is kept from all of them: died, days" in done.out
+    facts = made.facts(tmp_path / "run")
     assert facts["search"]["pool"] == ["died", "days"]
+    without = ["basics", "vitals", "xray"]
+    for network in facts["task_sets"]:
+        if set(network["tasks"]) <= {"died", "days"}:
+            assert network["sources"] == without, network
+    joint = {tuple(one["tasks"]): one["sources"] for one in facts["task_sets"] if one["role"] == "joint"}
+    assert joint[("died", "days")] == without and ("outcome", "phenotype") not in joint
+    named = ("--tasks", "died,days")
+    facts = {}
+    for command, more in (("run", ("--search", "--tim")), ("search", ()), ("tim", ())):
+        done = call(command, section, "--out", tmp_path / command / "x", *words[:2], *named, *more)
+        assert done.status == 0, done.err
+        facts[command] = made.facts(tmp_path / command / "x")
+    assert facts["run"]["search"]["pool"] == facts["search"]["search"]["pool"] == facts["tim"]["tim"]["pool"]
+    for part in ("search", "tim"):
+        table = f"{part}.csv"
+        assert (tmp_path / "run" / "x" / table).read_bytes() == (tmp_path / part / "x" / table).read_bytes()
+
+
+def test_tasks_that_exclude_other_sources_are_named(small_study: Writes, made: Made, tmp_path: Path) -> None:
+    study = small_study(tmp_path / "study", text=excluding)
+    done = call("run", study, "--out", tmp_path / "run", "--search", "--tim", "--cache", made.cache)
+    assert done.status == 0, done.err
+    for part in ("the search", "TIM"):
+        assert f"not in {part}: died, outcome: excludes other sources; named with --tasks they take part" in done.out
+    facts = made.facts(tmp_path / "run")
+    reasons = [{"task": name, "reason": "excludes other sources"} for name in ("died", "outcome")]
+    assert facts["search"]["left_out"] == facts["tim"]["left_out"] == reasons
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count("died and outcome</b>: excludes other sources") == 2
+    assert "less than one network" not in done.out
+
+
+def test_settings_without_effect_are_told(made: Made, tmp_path: Path) -> None:
+    """On the screen, in run.json and in the report; so is what too few sets cannot tell."""
+    out = tmp_path / "tim"
+    words = ("--cache", made.cache, "--limit", 99, "--sets", 2, *TINY)
+    done = call("tim", made.study, "--out", out, "--ledger", made.out / "ledger.sqlite", *words)
+    assert done.status == 0, done.err
+    told = (
+        "note: limit 99 limits nothing: 4 tasks are compared",
+        "note: memory of 9.99e-07 GB is less than what one network takes with its data, about 0.",
+        "warning: interactions from too few trainings: 12 of 12 pairs cannot be told apart",
+        "different task sets",
+    )
+    page = (out / "report.html").read_text()
+    facts = made.facts(out)
+    kept = json.dumps([facts["notes"], facts["warnings"]])
+    for text in told:
+        assert text in done.out
+        short = text.partition(": ")[2]
+        assert short in page and short in kept
+    trainings = facts["tim"]["trainings"]
+    assert f"TIM: {trainings} trainings of {facts['tim']['sets']} different task sets" in done.out
+    unused = call("tim", made.study, "--out", out, "--cache", made.cache, "--method", "exact", *TINY, "--json")
+    # the study file's sets, which is no mistake of this command
+    assert unused.status == 0 and "sets 4 has no effect with the TIM method exact" in unused.json["notes"]
+
+
+def test_who_may_read_a_run_follows_from_the_umask(made: Made, tmp_path: Path) -> None:
+    """One rule for all that holds something of patients: tables, model, ledger."""
+    before = os.umask(0o027)
+    try:
+        made.call("run", tmp_path / "run", "--tasks", "died,days")
+    finally:
+        os.umask(before)
+    files = sorted(path for path in (tmp_path / "run").rglob("*") if path.is_file())
+    assert {"ledger.sqlite", "predictions.parquet", "report.html"} <= {path.name for path in files}
+    assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == dict.fromkeys(
+        (path.name for path in files), "0o640"
+    )
+    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == stat.S_IMODE((tmp_path / "run/model").stat().st_mode)
+
+
+def test_the_chosen_sets_are_shown_by_the_metric_that_chose_them(made: Made, tmp_path: Path) -> None:
+    done = call(
+        "search", made.study, "--out", tmp_path / "s", "--cache", made.cache, "--ledger", made.out / "ledger.sqlite"
+    )
+    assert done.status == 0, done.err
+    chosen = done.out[done.out.index("Chosen task sets") :]
+    gaps = pl.read_csv(tmp_path / "s" / "differences.csv")
+    for task, metric in gaps.select("task", "metric").unique().rows():
+        cells = [[cell.strip() for cell in line.split("│")] for line in chosen.splitlines()]
+        assert [row[2] for row in cells if len(row) > 4 and row[1] == task] == [metric]
 
 
 @pytest.mark.parametrize(

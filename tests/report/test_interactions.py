@@ -161,7 +161,7 @@ def test_method_is_said_in_words(three: Contents, method: str, words: str) -> No
 def test_trainings_are_told_as_far_as_the_run_tells_them(three: Contents) -> None:
     facts = {"trainings": 1056, "sets": 352, "replicates": 3, "folds": 1}
     assert explanation(made(three), facts)[2] == (
-        "Behind this stand 1,056 trainings, 352 task sets, "
+        "Behind this stand 1,056 trainings, 352 different task sets, "
         "3 replicates with other random numbers and 1 validation fold."
     )
     assert len(explanation(made(three), {})) == 2

@@ -56,6 +56,12 @@ def test_failures_stand_before_warnings(run: Run) -> None:
     ]
 
 
+def test_notes_of_the_run_stand_after_its_warnings(run: Run) -> None:
+    contents = read(run(2))
+    noted = {**contents.run, "notes": ["limit 99 limits nothing: 2 tasks are compared"]}
+    assert warnings(dataclasses.replace(contents, run=noted)) == [*warnings(contents), *noted["notes"]]
+
+
 def test_versions_are_listed(run: Run) -> None:
     assert versions(read(run(2))) == "python 3.11, torch 2.15"
 

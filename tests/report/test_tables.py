@@ -85,6 +85,14 @@ def test_difference_is_marked_where_its_interval_excludes_zero(
     assert made.rows[0][3].text == "+12.3\u00a0%"
 
 
+def test_a_relative_change_that_says_nothing_is_a_dash_and_the_note_says_why(contents: Contents) -> None:
+    one = one_difference(contents, "r2", 0.1, 0.05, 0.15)
+    one = dataclasses.replace(one, differences=one.differences.with_columns(relative=pl.lit(None, pl.Float64)))
+    (made,) = differences(one)
+    assert made.rows[0][3].text == "–"
+    assert "– where that is an R² or a silhouette nearer to 0 than 0.05" in made.note
+
+
 def test_no_differences_no_table(contents: Contents) -> None:
     assert differences(dataclasses.replace(contents, differences=contents.differences.head(0))) == []
 

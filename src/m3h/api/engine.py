@@ -18,6 +18,7 @@ from m3h.experiments.cluster import Ray
 from m3h.experiments.engine import Engine, Executor
 from m3h.experiments.ledger import Ledger
 from m3h.experiments.local import Local
+from m3h.experiments.memory import fleet_bytes
 from m3h.experiments.pool import Pool
 from m3h.study.presets import Preset, Protocol
 from m3h.training import checkpoint
@@ -25,6 +26,8 @@ from m3h.training.fleet import Progress
 from m3h.training.forming import default_memory
 from m3h.training.trained import TrainedNetwork
 from m3h.training.trial import Trial, make_trial
+
+_GB = 1 << 30
 
 
 @contextlib.contextmanager
@@ -55,6 +58,21 @@ def opened(
             cards = 1.0 if device == "cuda" else 0.0
             place = stack.enter_context(Ray(dataset, address, gpus_per_fleet=cards))
         yield Engine(dataset, book, place, memory=memory, waiting=waiting)
+
+
+def memory_notes(data: Dataset, trials: Sequence[Trial], memory: int | None) -> list[str]:
+    """Says so if ``memory`` bytes (None: the default of their device) do not hold one network of these trials."""
+    needed = {trial: fleet_bytes(data, (trial,)) for trial in dict.fromkeys(trials)}
+    if not needed:
+        return []
+    given = default_memory(trials[0].device) if memory is None else memory
+    most = max(needed.values())
+    if most <= given:
+        return []
+    return [
+        f"memory of {given / _GB:.3g} GB is less than what one network takes with its data, about {most / _GB:.1f} GB: "
+        "such networks are trained one at a time and take what they need"
+    ]
 
 
 @dataclass(frozen=True)

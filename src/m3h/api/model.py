@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from m3h.api import saved
+from m3h.api.given import dataset_given, names_given
 from m3h.api.saved import Attention, Fitted
 from m3h.core.errors import DataError, SettingError, TrainingError, nearest
 from m3h.dataset.build import build_new
@@ -69,7 +70,8 @@ class M3H:
         that is not there; TrainingError if a training does not end well.
         """
         check_device(self.device)
-        sets = task_sets(dataset, dataset.usable() if tasks is None else tasks)
+        dataset = dataset_given(dataset)
+        sets = task_sets(dataset, dataset.usable() if tasks is None else names_given(tasks))
         protocol = self.protocol or _protocol(dataset)
         trials = [
             make_trial(dataset, names, preset=self.preset, protocol=protocol, seed=seed, device=self.device)
@@ -151,12 +153,13 @@ class M3H:
         self._need()
         return dict(self._attention)
 
-    def new_patients(self, data: str | Path) -> Dataset:
+    def new_patients(self, data: str | Path, *, weights: str | Path | None = None) -> Dataset:
         """New patients, encoded as in training; all rows are test rows, and labels that are there are read.
 
         ``data`` is a folder with tables of the study's names, or one samples file. Whole sources may be missing: they
-        are named in ``facts["missing_sources"]``. Errors: SettingError if the model was not fitted, or not on a
-        study; StudyError or DataError where the tables do not fit the study.
+        are named in ``facts["missing_sources"]``. ``weights`` is a folder of pretrained weights, looked at before the
+        user's cache folder. Errors: SettingError if the model was not fitted, or not on a study; WeightsError where
+        weights are missing or others than in training; StudyError or DataError where the tables do not fit the study.
         """
         fitted = self._need()
         if not fitted.recipe:
@@ -166,7 +169,8 @@ class M3H:
             )
         path = Path(data)
         study = Study(**fitted.recipe, folder=path if path.is_dir() else path.parent, file=None)
-        return build_new(study, fitted.states, path, fitted.classes)
+        folder = None if weights is None else Path(weights)
+        return build_new(study, fitted.states, path, fitted.classes, weights=folder)
 
     def predict(self, data: Dataset | str | Path) -> polars.DataFrame:
         """Predictions for all rows of new patients' tables (see new_patients), or for the test rows of a Dataset.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from m3h.api.given import check_folds_given
 from m3h.core.errors import SettingError, nearest
+from m3h.experiments.tim.settings import UNUSED, Method
 from m3h.study import rules
 from m3h.study.presets import PRESETS
 from m3h.study.spec import Study
@@ -23,7 +25,8 @@ class Options:
 
     ``singles``, ``joint``, ``search`` and ``tim`` are the parts to carry out; ``searching`` and ``measuring`` change
     fields of [search] and [tim]. ``memory`` in bytes caps a fleet (None: a fixed share of the machine's); ``ledger``
-    None is ledger.sqlite in the run folder; ``address`` is that of a Ray cluster.
+    None is ledger.sqlite in the run folder; ``address`` is that of a Ray cluster. ``weights`` is a folder of pretrained
+    weights.
     """
 
     tasks: tuple[str, ...] = ()
@@ -44,6 +47,7 @@ class Options:
     report: bool = True
     strict: bool = False
     cache: Path | Literal["default"] | None = "default"
+    weights: Path | None = None
     ledger: Path | None = None
     executor: ExecutorName = "local"
     address: str | None = None
@@ -71,10 +75,26 @@ def overridden(study: Study, options: Options) -> Study:
         changes["seed"] = options.seed
     changes["search"] = replace(study.search, **_fitting("search", options.searching))
     changes["tim"] = replace(study.tim, **_fitting("tim", options.measuring))
-    for name, most in (("search", changes["search"].folds), ("tim", changes["tim"].folds)):
-        if most is not None and most > protocol.folds:
-            raise SettingError(f"{most} folds for {name}", expected=f"at most the protocol's {protocol.folds}")
+    for name, wanted, most in (
+        ("search", options.search, changes["search"].folds),
+        ("tim", options.tim, changes["tim"].folds),
+    ):
+        if wanted:
+            check_folds_given(most, protocol, where=name)
+    check_used(changes["tim"].method, [name for name, value in options.measuring.items() if value is not None])
     return study.model_copy(update=changes)
+
+
+def check_used(method: Method, given: Sequence[str]) -> None:
+    """Errors: SettingError if one of the TIM options ``given`` has no effect with the method."""
+    for name in given:
+        if name in UNUSED[method]:
+            others = [other for other, unused in UNUSED.items() if name not in unused]
+            raise SettingError(
+                f"{name} has no effect with the TIM method {method}",
+                expected=f"{name} beside the method {' or '.join(others)}",
+                next_step=f"leave {name} out, or choose another method",
+            )
 
 
 def _fitting(name: str, values: Mapping[str, Any]) -> Mapping[str, Any]:

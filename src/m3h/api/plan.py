@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from m3h.api import search, tim
+from m3h.api.early import check_early
 from m3h.api.engine import Maker
 from m3h.api.model import check_device
+from m3h.api.notes import cautions, notes
 from m3h.api.options import Options, overridden
-from m3h.api.run import Say, Work, making, plain_trials, planned
+from m3h.api.run import Say
+from m3h.api.settled import settled
+from m3h.api.work import Work, making, plain_trials, planned
 from m3h.dataset.build import build
 from m3h.dataset.dataset import Dataset
 from m3h.experiments import crossval, results
@@ -50,12 +55,15 @@ def plan(study: Study, out: Path | None, options: Options, say: Say, *, workers:
     """
     check_device(options.device)
     study = overridden(study, options)
+    check_early(study, options, None)
     data = build(
         study,
         cache=options.cache,
         strict=options.strict,
         tasks=options.tasks or None,
-        progress=lambda text: say(text, None),
+        weights=options.weights,
+        device=options.device,
+        progress=say,
     )
     work = planned(study, data, options)
     place = options.ledger or (out / results.LEDGER if out else None)
@@ -65,7 +73,7 @@ def plan(study: Study, out: Path | None, options: Options, say: Say, *, workers:
         memory = default_memory(options.device) if options.memory is None else options.memory
         count = at_once.workers(options.device) if workers is None else workers
         say("timing a few steps on this machine", 0.0)
-        return estimate(
+        counted = estimate(
             data,
             list(_steps(study, data, work, options, found)),
             found,
@@ -78,6 +86,14 @@ def plan(study: Study, out: Path | None, options: Options, say: Say, *, workers:
     finally:
         if ledger:
             ledger.close()
+    told = [*cautions(study, data, work), *notes(study, data, work, options), *_not_counted(data, work, options)]
+    return replace(counted, settings=settled(study, work, options), notes=tuple(told))
+
+
+def _not_counted(data: Dataset, work: Work, options: Options) -> list[str]:
+    """What the command does beside trainings that a ledger keeps."""
+    answered = [name for name in work.tasks if data.labels[name].task.kind != "clustering"]
+    return [f"beside these {2 * len(answered)} baselines, fitted anew each time and not counted"] * options.baseline
 
 
 def _steps(study: Study, data: Dataset, work: Work, options: Options, found: _Found) -> list[Step]:
@@ -87,12 +103,19 @@ def _steps(study: Study, data: Dataset, work: Work, options: Options, found: _Fo
     if choosing := crossval.grid_trials(plain, study.protocol):
         steps.append(Step("settings", tuple(choosing)))
     if plain:
-        steps.append(_final("tasks alone and together", plain, maker))
+        steps.append(_final(_named(options), plain, maker))
     if work.search:
         steps += _search_steps(study, data, work.search, maker, found)
     if work.tim:
         steps.append(Step("interactions", tuple(tim.trials(maker, work.tim, study.tim, study.seed))))
     return steps
+
+
+def _named(options: Options) -> str:
+    """What the plain trainings of a command are."""
+    if options.singles and options.joint:
+        return "tasks alone and together"
+    return "tasks alone" if options.singles else "tasks together"
 
 
 def _final(name: str, plain: Sequence[Trial], maker: Maker) -> Step:

@@ -9,25 +9,25 @@ from typing import Any
 
 import polars as pl
 
-from m3h.api.engine import Failure, Maker, finals, opened
+from m3h.api.early import check_early
+from m3h.api.engine import Failure, finals, opened
 from m3h.api.facts import clusters, facts
-from m3h.api.model import M3H, check_device, task_sets
+from m3h.api.model import M3H, check_device
+from m3h.api.notes import cautions, notes
 from m3h.api.options import Options, overridden
 from m3h.api.search import Searched, searched
 from m3h.api.tim import Measured, measured
 from m3h.api.watch import Watch
-from m3h.core.errors import SettingError
+from m3h.api.work import Work, making, plain_trials, planned
 from m3h.dataset.audit import audit
 from m3h.dataset.build import build
 from m3h.dataset.dataset import Dataset
 from m3h.evaluation.scores import Prediction
 from m3h.experiments import baselines, crossval, results, scoring
 from m3h.experiments.engine import Engine
-from m3h.experiments.pool import Pool, make_pool
 from m3h.report.page import write_report
 from m3h.study.spec import Study
 from m3h.training.trained import TrainedNetwork
-from m3h.training.trial import Trial
 
 #: Told what is going on: the stage in words, and the share of it that is done (None: unknown).
 Say = Callable[[str, float | None], None]
@@ -40,21 +40,6 @@ class Finished:
     folder: Path
     tables: Mapping[str, pl.DataFrame]
     facts: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a run asks for, before anything is trained: tasks, joint task sets, and the pools of search and TIM."""
-
-    tasks: tuple[str, ...]
-    sets: tuple[tuple[str, ...], ...]
-    search: Pool | None
-    tim: Pool | None
-
-    @property
-    def pool(self) -> Pool | None:
-        """The pool whose sources the singles read too, where nothing is trained beside a search."""
-        return self.search if not self.sets else None
 
 
 @dataclass
@@ -79,18 +64,23 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     check_device(options.device)
     watch = Watch()
     study = overridden(study, options)
+    ledger = options.ledger or out / results.LEDGER
+    check_early(study, options, ledger)
     data = build(
         study,
         cache=options.cache,
         strict=options.strict,
         tasks=options.tasks or None,
-        progress=lambda text: say(text, None),
+        weights=options.weights,
+        device=options.device,
+        progress=say,
     )
     watch.stage("encode")
     counted = audit(data)
     watch.stage("audit")
     work = planned(study, data, options)
-    ledger = options.ledger or out / results.LEDGER
+    warned = cautions(study, data, work)
+    said = notes(study, data, work, options)
     with opened(
         data,
         ledger,
@@ -104,7 +94,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
         booked = engine.ledger.counts() | {"new": engine.trained}
     models = _models(study, done, options)
     if options.baseline:
-        models += _baselines(data, work.tasks, say)
+        models += _baselines(work.reading(data), work.tasks, say)
         watch.stage("baseline")
     say("scoring", None)
     tables = _tables(study, data, work, done, models)
@@ -112,9 +102,8 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     told = facts(study, data, options, done.networks, done.failures, done.settings, watch)
     told |= {"audit": counted, "clusters": clusters(data, done.networks.get("joint", [])), "ledger": booked}
     told |= {"search": done.searched.facts} if done.searched else {}
-    if done.measured:
-        told |= {"tim": done.measured.facts}
-        told["warnings"] += done.measured.cautions
+    told |= {"tim": done.measured.facts} if done.measured else {}
+    told |= {"warnings": told["warnings"] + warned, "notes": said}
     say("writing", None)
     with results.run_folder(out) as folder:
         results.write_tables(folder, tables)
@@ -127,45 +116,6 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
             write_report(folder)
             watch.stage("report")
     return Finished(out, tables, told)
-
-
-def planned(study: Study, data: Dataset, options: Options) -> Work:
-    """The tasks, joint sets and pools of a run. Errors: SettingError for tasks that cannot be used or compared."""
-    names = data.task_set(options.tasks) if options.tasks else data.usable()
-    beside = options.singles and options.joint
-    pools: dict[str, Pool | None] = {"search": None, "tim": None}
-    for name, wanted, own in (
-        ("search", options.search, study.search.tasks),
-        ("tim", options.tim, study.tim.tasks),
-    ):
-        if wanted:
-            asked = own or (() if beside else options.tasks)
-            pools[name] = pool = make_pool(data, asked, names)
-            if beside and any(pool.sources != data.sources_for((task,)) for task in pool.tasks):
-                raise SettingError(
-                    f"[{name}] compares tasks that exclude different sources, which a run does not mix",
-                    got=", ".join(pool.tasks),
-                    next_step=f"use m3h {name}, where what one task excludes is kept from all",
-                )
-    if not beside and (options.search or options.tim):
-        names = tuple(n for n in names if any(pool and n in pool.tasks for pool in pools.values()))
-    sets = tuple(task_sets(data, names)) if options.joint else ()
-    return Work(tuple(names), sets, pools["search"], pools["tim"])
-
-
-def plain_trials(work: Work, maker: Maker, options: Options) -> dict[str, list[Trial]]:
-    """The trials of each task alone and of the joint sets, on the whole training part, by role."""
-    alone = work.tasks if work.pool is None else work.pool.tasks
-    sources = None if work.pool is None else work.pool.sources
-    return {
-        "single": [maker.final((name,), sources) for name in alone] if options.singles else [],
-        "joint": [maker.final(tasks) for tasks in work.sets],
-    }
-
-
-def making(study: Study, data: Dataset, options: Options) -> Maker:
-    """How the run's task sets become trials."""
-    return Maker(data, study.network.resolved(), study.protocol, device=options.device, precision=options.precision)
 
 
 def _train(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m3h.api.engine import Maker, opened
+from m3h.api.engine import Maker, memory_notes, opened
+from m3h.api.given import check_folds, check_folds_given, dataset_given, names_given, options_given, tell
 from m3h.api.options import Device, ExecutorName, Precision
 from m3h.api.tim import _preset
-from m3h.core.errors import SettingError
 from m3h.dataset.dataset import Dataset
 from m3h.experiments import crossval
 from m3h.experiments.asking import Ask, Scores
@@ -37,6 +37,14 @@ def settings(options: SearchOptions, protocol: Protocol) -> Settings:
         folds=options.folds or protocol.folds,
         settings=len(crossval.grid(protocol)),
     )
+
+
+def notes(pool: Pool, options: SearchOptions) -> list[str]:
+    """Options that change nothing with so few tasks; each a sentence."""
+    count = len(pool.tasks)
+    if options.largest <= max(count, SearchOptions().largest):
+        return []
+    return [f"largest {options.largest} limits nothing: {count} tasks are compared"]
 
 
 @dataclass(frozen=True)
@@ -131,18 +139,18 @@ def search(
 
     ``options`` are fields of m3h.study.presets.SearchOptions: method, largest, width, folds. A row per set tried, as
     search.csv: task, step, task_set, cv_score (higher is better), tried, chosen. The other arguments are those of
-    m3h.tim. Errors: SettingError for tasks or options that do not fit.
+    m3h.tim. What changes nothing is told as a Python warning. Errors: SettingError for tasks or options that do not
+    fit, FolderError for a ledger that cannot be used.
     """
-    known = {one.name for one in fields(SearchOptions)} - {"tasks"}
-    if wrong := set(options) - known:
-        raise SettingError(f"unknown option {sorted(wrong)[0]}", expected=f"one of {', '.join(sorted(known))}")
-    if mistakes := [message for _, message in rules.search(options)]:
-        raise SettingError("; ".join(mistakes))
-    given = SearchOptions(**options, tasks=tuple(tasks))
-    maker = Maker(
-        dataset, _preset(preset), protocol or Protocol(), device=device, precision=precision, seed=dataset.seed
-    )
-    pool = make_pool(dataset, given.tasks)
+    dataset, names = dataset_given(dataset), names_given(tasks)
+    protocol = protocol or Protocol()
+    given = SearchOptions(**options_given(SearchOptions, options, rules.search, where="m3h.search"), tasks=names)
+    check_folds_given(given.folds, protocol, where="search")
+    check_folds(dataset, protocol.folds)
+    maker = Maker(dataset, _preset(preset), protocol, device=device, precision=precision, seed=dataset.seed)
+    pool = make_pool(dataset, names, where="m3h.search")
     place = None if ledger is None else Path(ledger)
+    most = maker.final(pool.tasks[: given.largest], pool.sources)
+    tell(notes(pool, given) + memory_notes(dataset, [most], memory))
     with opened(dataset, place, executor=executor, address=address, memory=memory, device=device) as engine:
         return searched(engine, maker, pool, given, dataset.seed, progress).table

@@ -7,17 +7,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m3h.api.engine import Maker, opened
-from m3h.api.options import Device, ExecutorName, Precision
+from m3h.api.engine import Maker, memory_notes, opened
+from m3h.api.given import check_folds, check_folds_given, dataset_given, names_given, options_given, tell
+from m3h.api.options import Device, ExecutorName, Precision, check_used
 from m3h.core.errors import SettingError
 from m3h.dataset.dataset import Dataset
 from m3h.evaluation.compare import COMPARED
 from m3h.experiments.engine import Engine, answering
 from m3h.experiments.pool import Pool, make_pool
 from m3h.experiments.tim.design import design
+from m3h.experiments.tim.identified import sets_enough, unidentified
 from m3h.experiments.tim.interactions import Interactions
 from m3h.experiments.tim.measure import measure
-from m3h.experiments.tim.settings import Settings
+from m3h.experiments.tim.settings import UNUSED, Settings, binomials, check, largest, sets_wanted
 from m3h.study import rules
 from m3h.study.presets import PRESETS, Preset, Protocol, TimOptions
 from m3h.training.fleet import Progress
@@ -43,12 +45,11 @@ def trials(maker: Maker, pool: Pool, options: TimOptions, seed: int) -> list[Tri
 
 @dataclass(frozen=True)
 class Measured:
-    """Interactions of a pool, as a table (tim.csv) and as facts for run.json; ``cautions`` for whoever reads them."""
+    """Interactions of a pool, as a table (tim.csv) and as facts for run.json."""
 
     interactions: Interactions
     table: polars.DataFrame
     facts: dict[str, Any]
-    cautions: tuple[str, ...] = ()
 
 
 def measured(
@@ -71,8 +72,39 @@ def measured(
         "left_out": [{"task": name, "reason": reason} for name, reason in pool.left_out.items()],
         "metric": {name: COMPARED[kind] for name, kind in kinds.items()},
     }
-    cautions = (ONE_REPLICATE,) if done.replicates == 1 else ()
-    return Measured(found, found.table(kinds), facts, cautions)
+    return Measured(found, found.table(kinds), facts)
+
+
+def cautions(pool: Pool, options: TimOptions, seed: int) -> list[str]:
+    """What whoever reads the values should know, from the design alone; each a sentence."""
+    done = settings(options)
+    found = [ONE_REPLICATE] if done.replicates == 1 else []
+    if unclear := unidentified(pool.tasks, done, seed):
+        pairs = len(pool.tasks) * (len(pool.tasks) - 1)
+        enough = sets_enough(pool.tasks, done, seed)
+        used = sets_wanted(len(pool.tasks), done)
+        remedy = f"{enough} sets per fold and replicate, in place of {used}," if enough else "more replicates"
+        found.append(
+            f"interactions from too few trainings: {len(unclear)} of {pairs} pairs cannot be told apart, so that their "
+            f"values are empty or shared with others; {remedy} would do"
+        )
+    return found
+
+
+def notes(pool: Pool, options: TimOptions) -> list[str]:
+    """Options that change nothing; each a sentence."""
+    count, unused, plain = len(pool.tasks), UNUSED[options.method], TimOptions()
+    found = [
+        f"{one.name} {getattr(options, one.name)} has no effect with the TIM method {options.method}"
+        for one in fields(options)
+        if one.name in unused and getattr(options, one.name) != getattr(plain, one.name)
+    ]
+    if options.limit is not None and options.limit > count and "limit" not in unused:
+        found.append(f"limit {options.limit} limits nothing: {count} tasks are compared")
+    every = int(binomials(count)[1 : largest(count, settings(options)) + 1].sum())
+    if options.method == "shared" and options.sets is not None and options.sets > every:
+        found.append(f"{options.sets} sets are more than there are: all {every} are trained")
+    return found
 
 
 def tim(
@@ -96,25 +128,23 @@ def tim(
     pair, as tim.csv: source (the task scored), target (the task added), tim (what adding the target does to the
     source's score on validation rows; above 0 it helps), low and high (95 %), q (false-discovery rate), trials, rank,
     method, metric. ``ledger`` names a file in which finished trainings are kept and found again; without one they are
-    forgotten. ``memory`` in bytes. Errors: SettingError for tasks or options that do not fit.
+    forgotten. ``memory`` in bytes. What the values cannot tell, and options that change nothing, are told as Python
+    warnings. Errors: SettingError for tasks or options that do not fit, FolderError for a ledger that cannot be used.
     """
-    given = TimOptions(**_checked(options), tasks=tuple(tasks))
-    maker = Maker(
-        dataset, _preset(preset), protocol or Protocol(), device=device, precision=precision, seed=dataset.seed
-    )
-    pool = make_pool(dataset, given.tasks)
+    dataset, names = dataset_given(dataset), names_given(tasks)
+    protocol = protocol or Protocol()
+    given = TimOptions(**options_given(TimOptions, options, rules.tim, where="m3h.tim"), tasks=names)
+    check_used(given.method, [name for name, value in options.items() if value is not None])
+    check_folds_given(given.folds, protocol, where="tim")
+    check_folds(dataset, protocol.folds)
+    maker = Maker(dataset, _preset(preset), protocol, device=device, precision=precision, seed=dataset.seed)
+    pool = make_pool(dataset, names, where="m3h.tim")
+    check(len(pool.tasks), settings(given))
     place = None if ledger is None else Path(ledger)
+    most = maker.jointly().final(pool.tasks[: largest(len(pool.tasks), settings(given))], pool.sources)
+    tell([*notes(pool, given), *cautions(pool, given, dataset.seed), *memory_notes(dataset, [most], memory)])
     with opened(dataset, place, executor=executor, address=address, memory=memory, device=device) as engine:
         return measured(engine, maker, pool, given, dataset.seed, progress).table
-
-
-def _checked(options: dict[str, Any]) -> dict[str, Any]:
-    known = {one.name for one in fields(TimOptions)} - {"tasks"}
-    if wrong := set(options) - known:
-        raise SettingError(f"unknown option {sorted(wrong)[0]}", expected=f"one of {', '.join(sorted(known))}")
-    if mistakes := [message for _, message in rules.tim(options)]:
-        raise SettingError("; ".join(mistakes))
-    return options
 
 
 def _preset(preset: str | Preset) -> Preset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,6 +63,8 @@ def ledger(
             preset=preset,
             limit=limit if limit is not None or exporting else 20,
         )
+        known = {} if len(table) else opened.names()
+    nothing = none_matches(known, study=study, task=task, preset=preset)
     written: list[str] = []
     if csv is not None:
         from m3h.experiments.ledger.tables import write_scores
@@ -74,13 +77,28 @@ def ledger(
             added, total = export(table, mlflow, lambda share: say("exporting to MLflow", share))
         written.append(f"{added} runs added, {total - added} already there in {mlflow}")
     if as_json:
-        print_json({"counts": counts, "trials": plain(table), "written": written})
+        print_json({"counts": counts, "trials": plain(table), "written": written, "notes": nothing})
         return
     screen = console()
-    if not exporting:
+    if not exporting and not nothing:
         screen.print(listing(table))
-    for line in [*written, ", ".join(f"{number} {name}" for name, number in counts.items())]:
+    for line in [*nothing, *written, ", ".join(f"{number} {name}" for name, number in counts.items())]:
         screen.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def none_matches(known: Mapping[str, Sequence[str]], **asked: str | None) -> list[str]:
+    """What to say where a listing is empty: ``known`` names that the ledger has, by what they name; {} where it is not
+    empty, then nothing is said. ``asked`` are the names asked for."""
+    from m3h.core.errors import nearest
+
+    if not known:
+        return []
+    if not any(known.values()):
+        return ["the ledger holds no trial"]
+    unknown = [(what, name) for what, name in asked.items() if name is not None and name not in known[what]]
+    return [f'no trial matches: unknown {what} "{name}"{nearest(name, known[what])}' for what, name in unknown] or [
+        "no trial matches all of these filters"
+    ]
 
 
 def status_of(text: str | None) -> Status | None:

@@ -31,6 +31,14 @@ def plan(
     alone: Annotated[
         bool, typer.Option("--only", help="Plan m3h search or m3h tim alone, not a run that does them too.")
     ] = False,
+    method: o.PlanMethod = "",
+    folds: o.PlanFolds = None,
+    largest: o.Largest = None,
+    replicates: o.Replicates = None,
+    sets: o.Sets = None,
+    inclusion: o.Inclusion = None,
+    limit: o.Limit = None,
+    baseline: o.Baseline = False,
     grid: o.Grid = None,
     preset: o.PresetName = None,
     seed: o.Seed = None,
@@ -42,6 +50,7 @@ def plan(
     workers: Workers = None,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
+    weights: o.WeightsFolder = None,
     as_json: o.Json = False,
 ) -> None:
     """How many trainings a run takes, how many are done, and what time and memory the rest takes here."""
@@ -52,27 +61,56 @@ def plan(
 
     if alone and not (search or tim):
         raise SettingError("--only plans a part alone", expected="--search or --tim beside it")
-    given = o.run_options(
+    of_search, of_tim = methods(method)
+    searching = {"method": of_search, "largest": largest}
+    measuring = {"method": of_tim, "replicates": replicates, "sets": sets, "inclusion": inclusion, "limit": limit}
+    parts = (("--search", search, searching), ("--tim", tim, measuring))
+    given = [(f"--{name}", part) for part, wanted, values in parts for name in o.told(values) if not wanted]
+    if folds is not None and not (search or tim):
+        given.append(("--folds", "--search or --tim"))
+    if given:
+        raise SettingError(f"{given[0][0]} changes a part that is not planned", expected=f"{given[0][1]} beside it")
+    options = o.run_options(
         device=device,
         precision=precision,
         memory=memory,
         ledger=ledger,
         cache=cache,
         no_cache=no_cache,
+        weights=weights,
         tasks=o.names(tasks),
         preset=preset,
         seed=seed,
         epochs=epochs,
         grid=grid,
+        baseline=baseline,
         search=search,
         tim=tim,
+        searching={**searching, "folds": folds, "tasks": o.names(tasks)} if search else {},
+        measuring={**measuring, "folds": folds, "tasks": o.names(tasks)} if tim else {},
         singles=search or not alone,
         joint=not alone,
     )
     with Waiting(quiet=as_json) as say:
         say("reading the study", None)
-        found = planned(read_study(study), out, given, say, workers=workers)
+        found = planned(read_study(study), out, options, say, workers=workers)
     show(found, as_json=as_json)
+
+
+def methods(text: str) -> tuple[str | None, str | None]:
+    """The methods of search and of TIM among words separated by commas. Errors: SettingError for another word."""
+    from m3h.core.errors import SettingError, nearest
+
+    found: dict[str, str] = {}
+    for word in o.names(text):
+        part = next((name for name, known in o.METHODS.items() if word in known), None)
+        every = tuple(one for known in o.METHODS.values() for one in known)
+        if part is None:
+            raise SettingError(f'unknown method "{word}"{nearest(word, every)}')
+        if part in found:
+            raise SettingError("--method names two methods of one part", got=f"{found[part]} and {word}")
+        found[part] = word
+    return found.get("search"), found.get("tim")
 
 
 def show(plan: Plan, *, as_json: bool) -> None:
@@ -122,7 +160,8 @@ def notes(plan: Plan) -> list[str]:
     lines = [f"time on this machine{workers}, from a short calibration; memory about {gigabytes(plan.memory)}"]
     if not plan.exact:
         lines.append("at most: a search goes on with what it finds, so it may need fewer trainings")
-    return lines
+    lines += [f"planned: {plan.settings}"] if plan.settings else []
+    return lines + [f"note: {text}" for text in plan.notes]
 
 
 def bounded(number: int, exact: bool) -> str:

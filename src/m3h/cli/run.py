@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,7 @@ def run(
     strict: o.Strict = False,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
+    weights: o.WeightsFolder = None,
     as_json: o.Json = False,
 ) -> None:
     """Encode, train, evaluate and report: each task alone and all of them together."""
@@ -50,6 +52,7 @@ def run(
         address=address,
         cache=cache,
         no_cache=no_cache,
+        weights=weights,
         tasks=o.names(tasks),
         preset=preset,
         seed=seed,
@@ -80,6 +83,7 @@ def train(
     strict: o.Strict = False,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
+    weights: o.WeightsFolder = None,
     as_json: o.Json = False,
 ) -> None:
     """Train the joint networks alone: a model, its scores and predictions, no report."""
@@ -92,6 +96,7 @@ def train(
         address=address,
         cache=cache,
         no_cache=no_cache,
+        weights=weights,
         tasks=o.names(tasks),
         preset=preset,
         seed=seed,
@@ -125,6 +130,7 @@ def search(
     strict: o.Strict = False,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
+    weights: o.WeightsFolder = None,
     as_json: o.Json = False,
 ) -> None:
     """Look for the set of tasks that helps each task most, by cross-validation, and test it against the task alone."""
@@ -137,6 +143,7 @@ def search(
         address=address,
         cache=cache,
         no_cache=no_cache,
+        weights=weights,
         tasks=o.names(tasks),
         preset=preset,
         seed=seed,
@@ -173,6 +180,7 @@ def tim(
     strict: o.Strict = False,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
+    weights: o.WeightsFolder = None,
     as_json: o.Json = False,
 ) -> None:
     """Measure which task helps which: what adding a task does to the score of another, with intervals."""
@@ -185,6 +193,7 @@ def tim(
         address=address,
         cache=cache,
         no_cache=no_cache,
+        weights=weights,
         tasks=o.names(tasks),
         preset=preset,
         seed=seed,
@@ -271,7 +280,7 @@ def _finish(study: Path, out: Path, given: Options, as_json: bool) -> None:
 def _print_json(done: Finished, given: Options) -> None:
     from m3h.cli.screen import print_json
 
-    kept = ("counts", "left_out", "failed", "warnings", "seconds", "peak_memory_mb", "ledger", "search", "tim")
+    kept = ("counts", "left_out", "failed", "warnings", "notes", "seconds", "peak_memory_mb", "ledger", "search", "tim")
     content: dict[str, Any] = {
         "out": str(done.folder),
         "report": str(done.folder / "report.html") if given.report else None,
@@ -293,14 +302,8 @@ def _print(done: Finished, given: Options) -> None:
         screen.print(chosen_table(done.tables["search.csv"], done.tables["differences.csv"]))
     if "tim.csv" in done.tables:
         screen.print(tim_table(done.tables["tim.csv"]))
-    for entry in done.facts["left_out"]:
-        screen.print(f"left out: {entry['task']}: {entry['reason']}", soft_wrap=True, markup=False)
-    for entry in done.facts["failed"]:
-        screen.print(f"failed: {' + '.join(entry['tasks'])}: {entry['reason']}", soft_wrap=True, markup=False)
-    for text in done.facts["warnings"]:
-        screen.print(f"warning: {text}", soft_wrap=True, markup=False)
-    for alarm in done.facts["audit"]["alarms"]:
-        screen.print(f"note ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
+    for line in _told(done.facts):
+        screen.print(line, soft_wrap=True, markup=False)
     seconds = sum(done.facts["seconds"].values())
     memory = max(done.facts["peak_memory_mb"].values())
     counts, ledger = done.facts["counts"], done.facts["ledger"]
@@ -312,3 +315,22 @@ def _print(done: Finished, given: Options) -> None:
         screen.print(f"report: {done.folder / 'report.html'}", soft_wrap=True, markup=False)
     else:
         screen.print(f"run folder: {done.folder}", soft_wrap=True, markup=False)
+
+
+def _told(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What was left out, what failed, and what else the reader of the tables must know, a line each."""
+    from m3h.experiments.pool import OTHERS
+
+    for entry in facts["left_out"]:
+        yield f"left out: {entry['task']}: {entry['reason']}"
+    for part, name in (("search", "the search"), ("tim", "TIM")):
+        others = [entry["task"] for entry in facts.get(part, {}).get("left_out", ()) if entry["reason"] == OTHERS]
+        if others:
+            yield f"not in {name}: {', '.join(others)}: {OTHERS}; named with --tasks they take part"
+    if measured := facts.get("tim"):
+        yield f"TIM: {measured['trainings']:,} trainings of {measured['sets']:,} different task sets"
+    for entry in facts["failed"]:
+        yield f"failed: {' + '.join(entry['tasks'])}: {entry['reason']}"
+    yield from (f"warning: {text}" for text in facts["warnings"])
+    yield from (f"note: {text}" for text in facts["notes"])
+    yield from (f"note ({alarm['kind']}): {alarm['text']}" for alarm in facts["audit"]["alarms"])

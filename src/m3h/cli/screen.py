@@ -106,19 +106,22 @@ def _cell(row: dict[str, Any]) -> str:
 
 
 def chosen_table(search: pl.DataFrame, differences: pl.DataFrame) -> Table:
-    """The set that search chose for each task, and its gain over the task alone on the test rows."""
+    """The set that search chose for each task, and its gain over the task alone on the test rows, by the metric that
+    sets are compared by (differences.csv)."""
     import polars as pl
 
     table = Table(title="Chosen task sets (gain over the task alone on the test rows, 95 %)", title_justify="left")
-    for name in ("task", "set", "gain"):
+    for name in ("task", "metric", "set", "gain"):
         table.add_column(name, justify="right" if name == "gain" else "left")
+    metrics = dict(differences.select("task", "metric").rows())
     for row in search.filter(pl.col("chosen")).iter_rows(named=True):
         gap = differences.filter(
             (pl.col("task") == row["task"]) & (pl.col("role_a") == "best") & (pl.col("role_b") == "single")
         )
         alone = row["task_set"] == row["task"]
         cell = "-" if alone or not len(gap) else _gain(gap.row(0, named=True), "difference")
-        table.add_row(Text(row["task"]), Text("alone" if alone else row["task_set"].replace("+", " + ")), Text(cell))
+        members = "alone" if alone else row["task_set"].replace("+", " + ")
+        table.add_row(*(Text(text) for text in (row["task"], metrics.get(row["task"], "-"), members, cell)))
     return table
 
 

@@ -14,7 +14,8 @@ from m3h.core.errors import FolderError
 
 @contextlib.contextmanager
 def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A new folder that takes the name ``target`` when the block ends well, and vanishes when it does not.
+    """A new folder that takes the name ``target`` when the block ends well, and vanishes when it does not. Who may
+    read it and its files follows from the umask.
 
     With ``replace`` an existing folder is exchanged for the new one; without it, an existing ``target`` is kept and
     the new folder dropped (two processes that write the same content-addressed folder). Errors: FolderError where
@@ -25,8 +26,9 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     with _place(target) as parent:
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=parent))
         try:
-            temporary.chmod(0o755 & ~_umask())
+            temporary.chmod(0o777 & ~_umask())
             yield temporary
+            _follow_umask(temporary)
             if replace and target.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=parent))
                 target.rename(old / "was")
@@ -49,6 +51,7 @@ def atomic_contents(target: Path, *, keep: Collection[str], last: str) -> Iterat
         yield fresh
         if not target.exists():
             return
+        _follow_umask(fresh)
         (target / last).unlink(missing_ok=True)
         old = fresh / f"was.{last}"
         old.mkdir()
@@ -71,7 +74,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         try:
-            temporary.chmod(0o644 & ~_umask())
+            temporary.chmod(0o666 & ~_umask())
             yield temporary
             temporary.replace(target)
         finally:
@@ -91,6 +94,14 @@ def _place(target: Path) -> Iterator[Path]:
             where=str(target),
             next_step="free space there, or choose another place; nothing half-written was left",
         ) from error
+
+
+def _follow_umask(folder: Path) -> None:
+    """Give the files in a folder the permissions that the umask gives: some libraries write for their owner alone."""
+    mode = 0o666 & ~_umask()
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(mode)
 
 
 def _umask() -> int:

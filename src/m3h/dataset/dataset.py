@@ -159,7 +159,10 @@ class Dataset:
         excluded = {source for name in names for source in self.labels[name].task.exclude_sources}
         left = tuple(source for source in self.blocks if source not in excluded)
         if not left:
-            raise SettingError(f"tasks {', '.join(names)} exclude every source together")
+            raise SettingError(
+                f"tasks {', '.join(names)} exclude every source together",
+                next_step="leave one of them out, or shorten exclude_sources so that a source is left to all",
+            )
         return left
 
     def with_labels(self, labels: Mapping[str, Labels]) -> Dataset:

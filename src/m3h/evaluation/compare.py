@@ -16,14 +16,18 @@ Floats = NDArray[np.float64]
 
 #: What models are compared by. Learned spaces do not compare, so clusterings meet in the space that none learned.
 COMPARED = HEADLINE | {"clustering": "silhouette_fixed"}
+#: Metrics at which a model that knows nothing scores about 0, so that a percentage of a weak score explodes.
+NEAR_ZERO = frozenset({"r2", "silhouette", "silhouette_fixed"})
+#: By these nothing is told in % of a score nearer to 0 than this.
+LEAST_REFERENCE = 0.05
 
 
 @dataclass(frozen=True)
 class Difference:
     """Score of a minus score of b by ``metric``; above 0, a is better.
 
-    ``relative`` is the paper's improvement in %, NaN where b scores 0. ``low`` to ``high`` is the 95 % interval of
-    ``difference``, NaN where there is none.
+    ``relative`` is the paper's improvement in %, NaN where b scores next to nothing (LEAST_REFERENCE). ``low`` to
+    ``high`` is the 95 % interval of ``difference``, NaN where there is none.
     """
 
     metric: str
@@ -39,7 +43,8 @@ def difference(kind: Kind, truth: Floats, a: Prediction, b: Prediction, *, draws
     ``truth`` (n,), NaN where a row has no label; ``draws`` (draws, n) from m3h.evaluation.intervals.patient_draws, or
     None for no interval. Both models are scored on the same draws, so what is hard about a draw cancels: the interval
     is that of the paired difference, narrower than the two scores' own intervals suggest. relative is
-    100 * (a - b) / abs(b), as the paper's (multi - single) / single. Errors: DataError if lengths differ.
+    100 * (a - b) / abs(b), as the paper's (multi - single) / single, but for R-squared and silhouettes NaN where abs(b)
+    is below LEAST_REFERENCE. Errors: DataError if lengths differ.
     """
     if draws is not None and draws.shape[1:] != truth.shape:
         raise DataError(f"draws of shape {draws.shape}", expected=f"(draws, {len(truth)}), as the truth has rows")
@@ -51,5 +56,6 @@ def difference(kind: Kind, truth: Floats, a: Prediction, b: Prediction, *, draws
     low, high = float("nan"), float("nan")
     if draws is not None and not np.isnan(gap):
         low, high = interval(first(draws[:, known]) - second(draws[:, known]))
-    relative = 100.0 * gap / abs(of_b) if of_b != 0 else float("nan")
+    least = LEAST_REFERENCE if metric in NEAR_ZERO else 0.0
+    relative = 100.0 * gap / abs(of_b) if abs(of_b) >= least and of_b != 0 else float("nan")
     return Difference(metric, gap, relative, low, high)

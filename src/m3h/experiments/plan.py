@@ -75,12 +75,15 @@ class Planned:
 @dataclass(frozen=True)
 class Plan:
     """All steps, and in all: ``seconds`` on ``workers`` workers, and the bytes of ``memory`` that this process and they
-    take: what is resident now, with the dataset and the libraries, and what fleets as large as the largest take."""
+    take: what is resident now, with the dataset and the libraries, and what fleets as large as the largest take.
+    ``settings`` are those planned for, in one line; ``notes`` is what else to know, a sentence each."""
 
     steps: tuple[Planned, ...]
     seconds: float
     memory: int
     workers: int = 1
+    settings: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def exact(self) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from m3h.core.errors import SettingError
 from m3h.dataset.dataset import Dataset
+from m3h.study.task import Task
+
+#: Why tasks are left out that would take part if they were asked for by name.
+OTHERS = "excludes other sources"
 
 
 @dataclass(frozen=True)
@@ -20,29 +24,48 @@ class Pool:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def make_pool(dataset: Dataset, asked: Sequence[str] = (), among: Sequence[str] | None = None) -> Pool:
-    """The pool of ``asked`` tasks, or the largest group ``among`` the usable ones that excludes the same sources.
+def make_pool(dataset: Dataset, asked: Sequence[str] = (), *, where: str | None = None) -> Pool:
+    """The pool of ``asked`` tasks, or the largest group of the usable ones that excludes the same sources.
 
-    Errors: SettingError for unknown or unusable tasks, for a pool of one, or if its tasks exclude every source.
+    ``where`` names, for errors, the option or section that the tasks come from. Errors: SettingError for unknown or
+    unusable tasks, for a pool of one, or if its tasks exclude every source.
     """
-    if asked:
-        tasks = dataset.task_set(tuple(asked))
-    else:
-        groups: dict[frozenset[str], list[str]] = {}
-        for name in dataset.usable() if among is None else among:
-            groups.setdefault(frozenset(dataset.labels[name].task.exclude_sources), []).append(name)
-        largest = max((len(names) for names in groups.values()), default=0)
-        tasks = next((tuple(names) for names in groups.values() if len(names) == largest), ())
-    if len(tasks) < 2:
-        raise SettingError(
-            "nothing to compare: task sets need at least two tasks that may read the same sources",
-            where=dataset.name,
-            got=", ".join(tasks) or "no task",
-            next_step="name the tasks with --tasks; sources that any of them excludes are then kept from all",
-        )
+    names = dataset.task_set(tuple(asked)) if asked else dataset.usable()
+    tasks = comparable([dataset.labels[n].task for n in names], dataset.blocks, asked=bool(asked), where=where)
     left_out = {}
     for name, labels in dataset.labels.items():
         if name not in tasks:
-            reason = "not asked for" if asked or (among is not None and name not in among) else "excludes other sources"
-            left_out[name] = labels.unusable or reason
+            left_out[name] = labels.unusable or ("not asked for" if asked else OTHERS)
     return Pool(tasks, dataset.sources_for(tasks), left_out)
+
+
+def comparable(tasks: Sequence[Task], sources: Collection[str], *, asked: bool, where: str | None) -> tuple[str, ...]:
+    """The names of those of the tasks that make a pool: all if they were ``asked`` for, else the largest group that
+    excludes the same sources. ``sources`` are all there are. Errors: SettingError as in :func:`make_pool`."""
+    if len(tasks) < 2:
+        raise SettingError(
+            "nothing to compare: search and TIM need two tasks or more",
+            where=where,
+            got=", ".join(task.name for task in tasks) or "no task",
+            next_step="name two tasks or more" if asked else "add tasks to the study, or leave search and TIM out",
+        )
+    groups: dict[frozenset[str], list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(frozenset() if asked else frozenset(task.exclude_sources), []).append(task)
+    largest = max(groups.values(), key=len)
+    if len(largest) < 2:
+        raise SettingError(
+            "nothing to compare: no two tasks exclude the same sources",
+            where=where,
+            next_step="name the tasks to compare with --tasks (tasks=[...] in Python); sources that any of them "
+            "excludes are then kept from all",
+        )
+    excluded = {source for task in largest for source in task.exclude_sources}
+    if not set(sources) - excluded:
+        raise SettingError(
+            "the tasks exclude every source together",
+            where=where,
+            got=", ".join(task.name for task in largest[:3]) + (", ..." if len(largest) > 3 else ""),
+            next_step="name tasks that leave a source to all, or shorten their exclude_sources",
+        )
+    return tuple(task.name for task in largest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,15 @@ def check_place(folder: Path) -> None:
             expected="a new folder, or one of an earlier run, which is replaced",
             next_step="choose another --out",
         )
-    above = next(place for place in [folder.parent, *folder.parent.parents] if place.exists())
+    above = next(place for place in [folder, *folder.absolute().parents] if place.exists())
     if not above.is_dir():
         raise FolderError("a file stands where a folder should be", where=str(above), next_step="choose another --out")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise FolderError(
+            "the run folder cannot be written: no permission",
+            where=str(above),
+            next_step="get write permission there, or choose another --out",
+        )
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ def flow(contents: Contents) -> Flow | None:
             "Test",
             counted["test_rows"],
             counted["test_patients"],
-            "looked at once, at the end" if contents.series else "not looked at",
+            "scored once, at the end" if contents.series else "counted, not scored",
         ),
     )
 

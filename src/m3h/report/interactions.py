@@ -194,14 +194,14 @@ def explanation(made: Matrix, facts: Mapping[str, Any]) -> list[str]:
     found = [
         "The interaction measurement (TIM) says what learning a second question does to the answers to a first one: "
         "the score of the first with the second in the network, less its score without. Scores are taken on patients "
-        "of the training part whom the network did not see; test rows are not used.",
+        "of the training part whom the network did not see, never on the test part.",
         _METHODS.get(made.method, f"Method: {made.method}."),
     ]
     parts = [
         words.counted(int(facts[key]), *names)
         for key, names in (
             ("trainings", ("training",)),
-            ("sets", ("task set",)),
+            ("sets", ("task set", "different task sets")),
             ("replicates", ("replicate with other random numbers", "replicates with other random numbers")),
             ("folds", ("validation fold",)),
         )

@@ -136,9 +136,10 @@ def versions(contents: Contents) -> str:
 
 
 def warnings(contents: Contents) -> list[str]:
-    """Trainings that failed, then the run's warnings."""
+    """Trainings that failed, then the run's warnings and what else it had to say of its settings."""
     failed = [
         f"Training of {words.listed(entry['tasks'])} did not end well: {entry['reason']}"
         for entry in contents.run.get("failed") or []
     ]
-    return failed + [str(text) for text in contents.run.get("warnings") or []]
+    told = [*(contents.run.get("warnings") or []), *(contents.run.get("notes") or [])]
+    return failed + [str(text) for text in told]

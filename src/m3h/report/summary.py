@@ -105,7 +105,10 @@ def _size(contents: Contents) -> str:
     learnt = f"The networks learnt from {words.counted(counted['train_rows'], 'sample')}"
     if not contents.series:
         learnt = f"Only the {words.counted(counted['train_rows'], 'sample')} of the training part were used"
-        return f"{samples} of {patients} and {asked} about them, answered{seen}. {learnt}; no test row was looked at."
+        return (
+            f"{samples} of {patients} and {asked} about them, answered{seen}. {learnt}. No network was scored on a row "
+            "of the test part; the tables below only count what is in it."
+        )
     return (
         f"{samples} of {patients} and {asked} about them, answered{seen}. {learnt} and are judged on the "
         f"{words.whole(counted['test_rows'])} of patients whom they have never seen."

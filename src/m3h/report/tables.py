@@ -8,12 +8,14 @@ from typing import Any
 
 import polars as pl
 
+from m3h.evaluation.compare import LEAST_REFERENCE
 from m3h.report import words
 from m3h.report.contents import Contents, Verdict, series_of, verdict
 from m3h.study.task import HEADLINE
 
 #: What a verdict looks like beside a number, in colour and without.
 SIGNS: dict[Verdict, str] = {"ahead": "▲", "behind": "▼", "open": "", "none": ""}
+_NEAR_ZERO = f"an R² or a silhouette nearer to 0 than {LEAST_REFERENCE:g}"
 _OF = {"best": "chosen sets"}
 
 
@@ -145,7 +147,8 @@ def _differences(contents: Contents, frame: pl.DataFrame, role: str) -> Table:
         rows=grouped(rows, order=list(dict.fromkeys(group.values()))),
         texts=frozenset({0, 1}),
         note=f"▲ {first.lower()} is ahead and ▼ {first.lower()} is behind, where the 95 % interval of the difference "
-        "excludes 0.",
+        f"excludes 0. Relative: the difference in % of the other's score; {words.NOTHING} where that is {_NEAR_ZERO}, "
+        "for a percentage of next to nothing says nothing.",
     )
 
 

@@ -149,7 +149,7 @@ def task(spec: Task, sources: Collection[str]) -> Found:
         if other not in sources:
             yield "exclude_sources", f'exclude_sources: unknown source "{other}"{nearest(other, sources)}'
     if sources and set(sources) <= set(spec.exclude_sources):
-        yield "exclude_sources", "exclude_sources leaves no source to learn from"
+        yield "exclude_sources", "exclude_sources leaves no source to learn from; take at least one out of it"
 
 
 def _codes(spec: Task) -> Found:

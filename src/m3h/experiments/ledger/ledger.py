@@ -31,9 +31,10 @@ _GATE = threading.Lock()
 class Ledger:
     """The SQLite file that holds finished trials; a finished trial is never trained again.
 
-    Any number of processes of one machine may have it open. Opening makes the file (readable by its owner alone:
-    networks hold predictions about patients) and its folders; with ``writing=False`` it must be there and stays as it
-    is. ``timeout`` in seconds is how long a writer waits for another. Use it in the thread that opened it.
+    Any number of processes of one machine may have it open. Opening makes the file and its folders; networks in it
+    hold predictions about patients, and who may read it follows from the umask. With ``writing=False`` it must be there
+    and stays as it is; an empty file is a ledger without trials. ``timeout`` in seconds is how long a writer waits for
+    another. Use it in the thread that opened it.
 
     Errors, of every method: FolderError that says what to do, where the file is damaged, no ledger, of a newer format,
     locked for longer than ``timeout``, on a network file system, or cannot be written (no permission, disk full); what
@@ -137,6 +138,16 @@ class Ledger:
             ).fetchone()
             claimed = connection.execute("SELECT count(*) FROM claim").fetchone()[0]
         return {"finished": total - failed, "failed": failed, "claimed": claimed}
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The ``study``, ``task`` and ``preset`` names that occur in it, sorted."""
+        asked = {
+            "study": "SELECT DISTINCT study FROM trial",
+            "task": "SELECT DISTINCT one.value FROM trial, json_each(trial.tasks) AS one",
+            "preset": "SELECT DISTINCT preset FROM trial",
+        }
+        with self._reading() as connection:
+            return {name: tuple(sorted(str(one) for (one,) in connection.execute(sql))) for name, sql in asked.items()}
 
     def table(
         self,

@@ -1,10 +1,9 @@
-"""Where a ledger may be: a file that only its owner reads, on a file system of this machine."""
+"""Where a ledger may be: on a file system of this machine."""
 
 from __future__ import annotations
 
 import os
 import re
-import stat
 from pathlib import Path
 
 from m3h.core.errors import FolderError
@@ -22,19 +21,14 @@ MOUNTS = Path("/proc/self/mounts")
 
 
 def make_file(path: Path) -> None:
-    """An empty file at ``path`` that only its owner may read and write, unless there is one; its folders too.
+    """An empty file at ``path`` unless there is one; its folders too.
 
-    Networks hold predictions about patients, so the permissions do not follow the umask; SQLite gives its side files
-    those of the ledger. A file that holds something keeps its own. Errors: FolderError.
+    Who may read it follows from the umask, as for all files of a run that hold something of patients; SQLite gives its
+    side files the permissions of the ledger. Errors: FolderError.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if not os.fstat(handle).st_size and stat.S_IMODE(os.fstat(handle).st_mode) != 0o600:
-                path.chmod(0o600)
-        finally:
-            os.close(handle)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
     except OSError as error:
         raise FolderError(
             f"the ledger cannot be written: {error.strerror or error}",

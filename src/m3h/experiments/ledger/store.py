@@ -78,24 +78,53 @@ def connect(path: Path, *, timeout: float = TIMEOUT, writing: bool = True) -> sq
     Errors: FolderError with what to do, where the place, the file system or the file does not fit.
     """
     path = path.absolute()
-    if path.is_dir():
-        raise FolderError("a folder stands where the ledger should be", where=str(path), next_step="name a file in it")
     if writing:
+        check_place(path)
         make_file(path)
-        check_file_system(path)
+    elif path.is_dir():
+        raise _no_file(path)
     elif not path.is_file():
         raise FolderError("there is no ledger here", where=str(path), next_step="name the ledger.sqlite of a run")
-    _check_header(path)
+    empty = not _check_header(path)
     with refusing(path, timeout):
-        connection = sqlite3.connect(_address(path, writing), uri=True, timeout=timeout, isolation_level=None)
+        # an empty file is what a ledger begins as; a reader must not write the tables it lacks
+        address = _address(path, writing) if writing or not empty else "file::memory:"
+        connection = sqlite3.connect(address, uri=True, timeout=timeout, isolation_level=None)
         try:
-            _prepare(connection, path, timeout, writing)
+            _prepare(connection, path, timeout, writing, empty)
         except BaseException as error:
             connection.close()
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # the file's format number, for one
                 raise damaged(path) from error
             raise
     return connection
+
+
+def check_place(path: Path) -> None:
+    """Refuse, before any work is done, a place where no ledger can be opened or made; changes nothing.
+
+    Errors: FolderError with what to do.
+    """
+    path = path.absolute()
+    if path.is_dir():
+        raise _no_file(path)
+    above = next(place for place in path.parents if place.exists())
+    if not above.is_dir():
+        raise FolderError(
+            "a file stands where a folder should be",
+            where=str(above),
+            got=f"the ledger {path}",
+            next_step="give --ledger another file",
+        )
+    if not os.access(above, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
+        raise FolderError(
+            "the ledger cannot be written: no permission",
+            where=str(path),
+            next_step="get write permission to the file and its folder, or give --ledger another file",
+        )
+    check_file_system(path)
+    if path.exists():
+        _check_header(path)
 
 
 @contextlib.contextmanager
@@ -150,6 +179,11 @@ def damaged(path: Path) -> FolderError:
     )
 
 
+def _no_file(path: Path) -> FolderError:
+    todo = "name a file in it, such as ledger.sqlite"
+    return FolderError("a folder stands where the ledger should be", where=str(path), next_step=todo)
+
+
 def _address(path: Path, writing: bool) -> str:
     """Readers open for writing too where they may: SQLite then removes its side files when the last one closes."""
     if writing or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
@@ -160,8 +194,10 @@ def _address(path: Path, writing: bool) -> str:
     return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if still else "")
 
 
-def _check_header(path: Path) -> None:
-    """Refuse files that are no ledger before SQLite touches them: opening a stranger's could already change it."""
+def _check_header(path: Path) -> bool:
+    """Refuse files that are no ledger before SQLite touches them: opening a stranger's could already change it.
+
+    Returns whether there is anything in the file."""
     try:
         with path.open("rb") as stream:
             header = stream.read(_HEADER)
@@ -170,13 +206,13 @@ def _check_header(path: Path) -> None:
             f"the ledger cannot be read: {error.strerror}", where=str(path), next_step="get permission to the file"
         ) from error
     if not header:
-        return
+        return False
     if not header.startswith(_MAGIC) or len(header) < _HEADER:
         got = "a file of another kind, or a damaged one"
     elif int.from_bytes(header[68:72], "big") != APPLICATION:
         got = "an SQLite file of another program"
     else:
-        return
+        return True
     raise FolderError(
         "this file is not a ledger",
         where=str(path),
@@ -186,8 +222,8 @@ def _check_header(path: Path) -> None:
     )
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, timeout: float, writing: bool) -> None:
-    if writing and not _made(connection):
+def _prepare(connection: sqlite3.Connection, path: Path, timeout: float, writing: bool, empty: bool) -> None:
+    if (writing or empty) and not _made(connection):
         with transaction(connection, path, timeout):
             if not _made(connection):  # another process may have been quicker
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")

@@ -16,6 +16,12 @@ Estimator = Literal["ridge", "means"]
 
 #: The method ``exact`` trains every set: 1,023 of them for ten tasks.
 EXACT_TASKS = 10
+#: Settings that a method does not look at.
+UNUSED: dict[Method, tuple[str, ...]] = {
+    "shared": (),
+    "exact": ("sets", "draws", "estimator"),
+    "pairs": ("sets", "inclusion", "limit", "draws", "estimator"),
+}
 #: Scores of a source per task that the default of ``sets`` aims at, all folds and replicates together.
 ROWS_PER_TASK = 2.25
 

@@ -26,7 +26,7 @@ def shared(rows: Rows, settings: Settings, seed: int) -> Estimate:
     always, in the sets that scored the source has no value.
     """
     count = rows.others.shape[1] + 1
-    model = regression(rows, _growth(count, settings))
+    model = regression(rows, growth(count, settings))
     if model is None:
         return unknown(count - 1, len(rows.score))
     ridge = fit(model)
@@ -93,7 +93,7 @@ def _in_and_out(rows: Rows, settings: Settings) -> Floats:
     return np.where(rows.others > 0, inside[size], outside[size])
 
 
-def _growth(count: int, settings: Settings) -> Floats | None:
+def growth(count: int, settings: Settings) -> Floats | None:
     """How much of each size's coefficient, 1 to count, is in a value; None without a size limit."""
     if largest(count, settings) == count:
         return None

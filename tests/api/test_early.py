@@ -1,0 +1,117 @@
+"""What options and the study file show is told before any table is read; what needs labels, before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from called import call
+from m3h.api import plan, run
+
+Writes = Callable[..., Path]
+
+
+def replaced(*pairs: tuple[str, str]) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new, 1)
+        return text
+
+    return change
+
+
+#: No two tasks exclude the same sources.
+APART = replaced(
+    ('column = "died"', 'column = "died"\nexclude_sources = ["notes"]'),
+    ('column = "outcome"', 'column = "outcome"\nexclude_sources = ["vitals"]'),
+    ('column = "days"', 'column = "days"\nexclude_sources = ["basics", "xray"]'),
+)
+
+
+def one_task(text: str) -> str:
+    head, *tasks = text.split("[[task]]")
+    return head + "[[task]]" + tasks[0]
+
+
+@pytest.fixture
+def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*_: object, **__: object) -> None:
+        raise AssertionError("the tables were read")
+
+    monkeypatch.setattr(run, "build", build)
+    monkeypatch.setattr(plan, "build", build)
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "told"),
+    [
+        (("run", "--search"), APART, ("[search]: nothing to compare", "--tasks")),
+        (("run", "--tim"), APART, ("[tim]: nothing to compare", "--tasks")),
+        (("plan", "--tim"), APART, ("[tim]: nothing to compare", "--tasks")),
+        (("tim",), one_task, ("[tim]: nothing to compare", "add tasks to the study")),
+        (("run", "--tim", "--tasks", "died"), None, ("--tasks: nothing to compare", "name two tasks or more")),
+        (("run", "--search", "--tasks", "died,dies"), None, ('--tasks: unknown task "dies"; did you mean "died"?',)),
+        (("run", "--tim", "--tasks", "died,outcome,days"), APART, ("exclude every source together", "next: ")),
+        (("tim", "--folds", 9), None, ("9 folds for tim", "at most the protocol's 5", "[protocol]")),
+        (("search", "--folds", 9), None, ("9 folds for search", "at most the protocol's 5")),
+        (("plan", "--search", "--folds", 9), None, ("9 folds for search",)),
+        (("tim", "--method", "exact", "--sets", 3), None, ("sets has no effect with the TIM method exact", "shared")),
+        (("tim", "--method", "pairs", "--limit", 3), None, ("limit has no effect with the TIM method pairs",)),
+        (("run", "--address", "auto"), None, ("an address goes with the executor ray",)),
+        (("run", "--ledger", "{}"), None, ("a folder stands where the ledger should be",)),
+        (("run", "--ledger", "{}/study/study.toml"), None, ("this file is not a ledger", "study.toml")),
+        (("run", "--ledger", "{}/study/study.toml/x"), None, ("a file stands where a folder should be",)),
+    ],
+)
+def test_told_before_a_table_is_read(
+    words: tuple[object, ...],
+    text: Callable[[str], str] | None,
+    told: tuple[str, ...],
+    small_study: Writes,
+    tmp_path: Path,
+    nothing_is_read: None,
+) -> None:
+    study = small_study(tmp_path / "study", text=text)
+    rest = [str(word).replace("{}", str(tmp_path)) for word in words[1:]]
+    done = call(words[0], study, "--out", tmp_path / "run", *rest)
+    assert done.status == 2, done
+    for part in told:
+        assert part in done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["study"]
+
+
+def test_packages_are_looked_for_first(
+    small_study: Writes, tmp_path: Path, nothing_is_read: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for words, told in ((("--baseline",), "m3h[baseline]"), (("--executor", "ray"), "m3h[ray]")):
+        done = call("run", small_study(tmp_path / told), "--out", tmp_path / "run", *words)
+        assert done.status == 2 and "not installed" in done.err and told in done.err
+
+
+@pytest.mark.parametrize("words", [("run", "--grid"), ("search",), ("tim",), ("plan", "--tim")])
+def test_too_few_patients_for_the_folds_are_told_before_training(
+    words: tuple[str, ...], small_study: Writes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object, **__: object) -> None:
+        raise AssertionError("trainings were about to begin")
+
+    monkeypatch.setattr(run, "opened", opened)
+    monkeypatch.setattr(plan, "estimate", opened)
+    study = small_study(tmp_path / "study", text=lambda text: text + "\n[protocol]\nfolds = 33\n")
+    done = call(words[0], study, "--out", tmp_path / "run", *words[1:], "--no-cache")
+    assert done.status == 2
+    assert "[protocol]: 33 folds of 32 training patients" in done.err and "to 32 or fewer" in done.err
+
+
+def test_more_tasks_than_exact_can_take_are_told_before_training(
+    small_study: Writes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "opened", lambda *_, **__: pytest.fail("trainings were about to begin"))
+    more = "".join(f'\n[[task]]\nname = "again{n}"\nkind = "binary"\ncolumn = "died"\n' for n in range(8))
+    study = small_study(tmp_path / "study", text=lambda text: text + more)
+    done = call("tim", study, "--out", tmp_path / "run", "--method", "exact", "--no-cache")
+    assert done.status == 2 and "12 tasks, 4,095 sets" in done.err and "method shared" in done.err
