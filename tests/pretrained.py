@@ -18,10 +18,10 @@ THRESHOLDS = tuple(None if place % 3 == 2 else 0.1 + 0.04 * place for place in r
 THIN = {"growth_rate": 4, "block_config": [2, 2, 2, 2], "num_init_features": 8, "bn_size": 2, "thresholds": THRESHOLDS}
 
 
-def bert_config(*, width=768, layers=1):
+def bert_config(*, width=768, layers=1, words=WORDS):
     """A BERT of one layer, as wide as the published one."""
     return BertConfig(
-        vocab_size=len(WORDS),
+        vocab_size=len(words),
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=12,
@@ -54,10 +54,10 @@ def thin_densenet(seed=0):
     return network.eval()
 
 
-def write_bert(place, *, seed=0, **shape):
-    network = bert(seed, **shape)
-    config = bert_config(**shape).to_dict()
-    return store.write(place, "clinicalbert", network.state_dict(), config, vocabulary="\n".join(WORDS) + "\n")
+def write_bert(place, *, seed=0, words=WORDS, **shape):
+    network = bert(seed, words=words, **shape)
+    config = bert_config(words=words, **shape).to_dict()
+    return store.write(place, "clinicalbert", network.state_dict(), config, vocabulary="\n".join(words) + "\n")
 
 
 def write_densenet(place, *, seed=0):
@@ -65,9 +65,9 @@ def write_densenet(place, *, seed=0):
     return store.write(place, "densenet121-chex", state, THIN)
 
 
-def write_weights(place):
-    """Both large models, small."""
-    write_bert(place)
+def write_weights(place, *, words=()):
+    """Both large models, small; the language model knows these words too."""
+    write_bert(place, words=(*WORDS, *(word for word in words if word not in WORDS)))
     write_densenet(place)
 
 

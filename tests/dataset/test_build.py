@@ -194,9 +194,11 @@ def test_strict_refuses_a_broken_image_also_from_the_cache(small_study: Write, t
 def test_the_cache_changes_nothing_but_the_time(small_study: Write, tmp_path: Path) -> None:
     path = small_study(tmp_path / "s")
     told: list[str] = []
-    first = built(path, cache=tmp_path / "cache", progress=told.append)
-    assert told == ["reading samples and labels"] + [f"encoding {name}" for name in first.blocks]
-    again = built(path, cache=tmp_path / "cache", progress=told.append)
+    first = built(path, cache=tmp_path / "cache", progress=lambda text, share: told.append(text))
+    assert told == ["reading samples and labels"] + [f"encoding {name}" for name in first.blocks] + [
+        "looking for leaks in the tables"
+    ]
+    again = built(path, cache=tmp_path / "cache", progress=lambda text, share: told.append(text))
     assert told.count("xray was encoded before and is taken from the cache") == 1
     assert again.facts == first.facts
     for name, block in first.blocks.items():

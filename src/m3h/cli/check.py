@@ -1,21 +1,48 @@
-"""m3h check: what is in a study, before anything is trained."""
+"""m3h check: what is in a study, before anything is trained; and whether a model follows from its training rows."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from m3h.cli import options as o
+from m3h.core.errors import SettingError
+
+Place = Annotated[
+    Path,
+    typer.Argument(metavar="STUDY", help="The study file; or a run's folder, to check its model.", show_default=False),
+]
+OfRun = Annotated[
+    Path | None,
+    typer.Option(
+        "--study",
+        metavar="study.toml",
+        help="Of a run: the study it was trained on.",
+        show_default="the file that the run's command names",
+    ),
+]
 
 
 def check(
-    study: o.StudyFile,
+    place: Place,
     tasks: o.Tasks = "",
     strict: o.Strict = False,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,
+    weights: o.WeightsFolder = None,
+    study: OfRun = None,
     as_json: o.Json = False,
 ) -> None:
-    """What is in a study: samples, sources, coverage, prevalence, and signs of leaks. Changes nothing."""
+    """What is in a study: samples, sources, coverage, prevalence, and signs of leaks. Of a run's folder: whether what
+    its model learned of the data follows from its training rows. Changes nothing."""
+    reading = {"cache": None if no_cache else cache or "default", "strict": strict, "weights": weights}
+    if place.is_dir():
+        _run(place, study, reading, as_json=as_json)
+        return
+    if study is not None:
+        raise SettingError("--study is for the folder of a run", got=str(place))
     from m3h.cli.screen import Waiting, console, print_json
     from m3h.dataset.audit import audit
     from m3h.dataset.build import build, read_study
@@ -23,11 +50,10 @@ def check(
     with Waiting(quiet=as_json) as say:
         say("reading the study", None)
         data = build(
-            read_study(study),
-            cache=None if no_cache else cache or "default",
-            strict=strict,
+            read_study(place),
+            **reading,  # type: ignore[arg-type]  # as the options declare them
             tasks=o.names(tasks) or None,
-            progress=lambda text: say(text, None),
+            progress=say,
         )
         say("auditing", None)
         found = audit(data)
@@ -39,9 +65,28 @@ def check(
         screen.print(table)
     if found["diagnoses"]:
         screen.print(diagnoses(found["diagnoses"]), soft_wrap=True)
-    for alarm in found["alarms"]:
+    _print_alarms(screen, found["alarms"])
+
+
+def _run(folder: Path, study: Path | None, reading: dict[str, Any], *, as_json: bool) -> None:
+    from m3h.cli.check_run import check_run
+    from m3h.cli.screen import Waiting, console, plain_table, print_json
+
+    with Waiting(quiet=as_json) as say:
+        found = check_run(folder, study, reading, say)
+    if as_json:
+        print_json(found)
+        return
+    screen = console()
+    rows = [(one["task_set"], one["rows"], ", ".join(one["sources"])) for one in found["networks"]]
+    screen.print(plain_table("Networks of the model", ("task set", "training rows", "sources"), rows))
+    _print_alarms(screen, found["alarms"])
+
+
+def _print_alarms(screen: Any, alarms: list[dict[str, Any]]) -> None:
+    for alarm in alarms:
         screen.print(f"note ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
-    if not found["alarms"]:
+    if not alarms:
         screen.print("nothing suspicious was found")
 
 

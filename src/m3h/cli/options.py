@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,12 +91,43 @@ Cache = Annotated[
     typer.Option("--cache", metavar="DIR", help="Where encoded sources are kept.", show_default="user's cache folder"),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Encode everything anew and keep nothing.")]
+WeightsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="DIR",
+        help="Where pretrained weights lie.",
+        show_default="weights in the user's cache folder",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable result.")]
+
+
+#: The methods of the parts that have several.
+METHODS = {"search": ("planned", "paper"), "tim": ("shared", "pairs", "exact")}
+PlanMethod = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        metavar="WORD",
+        help="Of search (planned, paper) or TIM (shared, pairs, exact); of both, separated by a comma.",
+        show_default="the study's",
+    ),
+]
+PlanFolds = Annotated[
+    int | None,
+    typer.Option("--folds", help="Folds of the protocol's for search and TIM.", show_default="the study's"),
+]
 
 
 def names(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def told(values: Mapping[str, object]) -> list[str]:
+    """The names of the options that were given."""
+    return [name for name, value in values.items() if value is not None]
 
 
 def run_options(
@@ -108,8 +140,8 @@ def run_options(
     one_of("device", device, ("cpu", "cuda", "mps"))
     one_of("executor", executor, ("local", "ray"))
     one_of("precision", more.get("precision", "float32"), ("float32", "bfloat16"))
-    one_of("search method", more.get("searching", {}).get("method"), ("planned", "paper"))
-    one_of("TIM method", more.get("measuring", {}).get("method"), ("shared", "pairs", "exact"))
+    one_of("search method", more.get("searching", {}).get("method"), METHODS["search"])
+    one_of("TIM method", more.get("measuring", {}).get("method"), METHODS["tim"])
     if memory is not None and not memory > 0:
         raise SettingError(f"--memory {memory:g}", expected="gigabytes above 0")
     return Options(

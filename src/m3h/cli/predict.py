@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from m3h.cli import options as o
 from m3h.core.atomic import atomic_file
 from m3h.core.errors import FolderError, SettingError
 
@@ -27,7 +28,8 @@ def predict(
         typer.Option(help="Folder with the new patients' tables, named as in the study, or one samples file."),
     ],
     out: Annotated[Path, typer.Option(help="File to write: .csv or .parquet.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a machine-readable result.")] = False,
+    weights: o.WeightsFolder = None,
+    as_json: o.Json = False,
 ) -> None:
     """Predict every task of a trained model for new patients; labels and whole sources may be missing."""
     _check_out(out)
@@ -37,7 +39,7 @@ def predict(
 
     with Console(stderr=True, quiet=as_json).status("reading and encoding the new patients"):
         model = M3H.load(run)
-        dataset = model.new_patients(data)
+        dataset = model.new_patients(data, weights=weights)
         frame = model.predict(dataset)
         _write(frame, out)
     facts = _facts(dataset, model.tasks, out)

@@ -59,7 +59,7 @@ def described(model: Model) -> dict[str, Any]:
     from m3h.encoders.weights import store
 
     content: dict[str, Any] = {key: getattr(model, key) for key in ("name", "title", "modality", "licence", "page")}
-    nothing = {"folder": None, "bytes": None, "files": {}, "fingerprint": None}
+    nothing: dict[str, Any] = {"folder": None, "bytes": None, "files": {}, "fingerprint": None}
     content |= {"get": store.how_to_get(model), "state": "missing", **nothing}
     try:
         found = store.find(model.name)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3h.core.registry import DEFAULT_ENCODERS
+from m3h.dataset.alarms import alarm, leak_alarms
 from m3h.dataset.dataset import Dataset, Labels, Rows
 from m3h.dataset.leaks import constant_columns, equal_columns, identical_columns
 from m3h.encoders.block import Block
@@ -162,9 +163,18 @@ def _alarms(dataset: Dataset, report: Mapping[str, Any]) -> Iterator[Json]:
     for source in report["sources"]:
         for kind, text in _source_alarms(source):
             yield {"kind": kind, "text": f'source "{source["name"]}": {text}'}
+    equal: set[tuple[str, str]] = set()
     for labels in dataset.labels.values():
-        for kind, text in _task_alarms(dataset, labels):
+        for kind, text in _task_alarms(labels):
             yield {"kind": kind, "text": f'task "{labels.task.name}": {text}'}
+        for source, column, text in _equal_alarms(dataset, labels):
+            equal.add((labels.task.name, source))
+            whole = f'task "{labels.task.name}": {text}'
+            yield alarm("feature equals label", whole, [source], [column], 1.0) | {"task": labels.task.name}
+    for one in leak_alarms(dataset):
+        # what equals the answer also tells it
+        if not any((one.get("task", ""), source) in equal for source in one["sources"]):
+            yield one
 
 
 def _source_alarms(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -190,12 +200,16 @@ def _source_alarms(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "identical columns", f"{these} identical among the training rows: {_listed(groups, '; ')}"
 
 
-def _task_alarms(dataset: Dataset, labels: Labels) -> Iterator[tuple[str, str]]:
+def _task_alarms(labels: Labels) -> Iterator[tuple[str, str]]:
     if labels.unusable:
         yield "unusable task", f"left out: {labels.unusable}"
     if labels.unknown_class:
         text = f"test rows with a class that no training row has, taken as unlabelled: {labels.unknown_class:,}"
         yield "unknown classes", text
+
+
+def _equal_alarms(dataset: Dataset, labels: Labels) -> Iterator[tuple[str, str, str]]:
+    """Source, column and text for each finding."""
     if labels.task.kind == "clustering":
         return
     rows = dataset.train_rows
@@ -205,12 +219,12 @@ def _task_alarms(dataset: Dataset, labels: Labels) -> Iterator[tuple[str, str]]:
         found = equal_columns(block.values[rows], labels.values[rows], labels.task.kind)
         names = [f'"{block.names[column]}"' for column in found]
         # of many columns that are one finding, as of one image or text, one note
-        parts = [f"column {one} of source" for one in names]
+        parts = [(block.names[column], f"column {one} of source") for column, one in zip(found, names, strict=True)]
         if len(names) > _SHOWN:
-            parts = [f"{len(names)} columns, such as {', '.join(names[:3])}, of source"]
-        for part in parts:
+            parts = [(block.names[found[0]], f"{len(names)} columns, such as {', '.join(names[:3])}, of source")]
+        for column, part in parts:
             text = f'{part} "{name}" {"give" if len(names) > _SHOWN else "gives"} the answer away'
-            yield "feature equals label", f"{text}; name the source in exclude_sources or drop the column"
+            yield name, column, f"{text}; name the source in exclude_sources or drop the column"
 
 
 def _listed(names: list[str], joint: str = ", ") -> str:

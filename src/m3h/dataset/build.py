@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from m3h.core.errors import DataError, SettingError, StudyError, nearest
 from m3h.core.fingerprint import NUMERICS, canonical, fingerprint
 from m3h.dataset.dataset import Dataset, Labels, Strings
+from m3h.dataset.looks import look
 from m3h.dataset.split import split_patients
 from m3h.dataset.usable import reason_unusable
 from m3h.encoders import options
 from m3h.encoders.block import Block, EncoderState
 from m3h.encoders.cache import Encoded, default_cache, encode, encode_new
+from m3h.encoders.surroundings import Device, around
 from m3h.hospital import check
 from m3h.hospital.codes import CodedLabels, read_codes
 from m3h.hospital.inputs import absent, read_source, source_fingerprint
@@ -41,22 +43,29 @@ def build(
     cache: Path | Literal["default"] | None = "default",
     strict: bool = False,
     tasks: Sequence[str] | None = None,
-    progress: Callable[[str], None] | None = None,
+    weights: Path | None = None,
+    device: Device = "cpu",
+    progress: Callable[[str, float | None], None] | None = None,
 ) -> Dataset:
     """Read and encode everything a study names.
 
     The dataset holds all tasks of the study, also those that cannot be used, with their reasons; ``tasks`` are names
     that must be usable. Encoders are fitted on the training part; ``cache`` None encodes everything anew. A broken
-    image makes its source absent for the sample and is counted; ``strict`` makes it an error. ``progress`` is told
-    each step in words. Errors: StudyError with all mistakes of tables, columns and options; DataError where values do
-    not fit, a patient is on both sides of a given split, or no task can be used; SettingError for a name in ``tasks``
-    that is unknown or cannot be used.
+    image makes its source absent for the sample and is counted; ``strict`` makes it an error. Pretrained weights are
+    looked for in the folder ``weights``, then in the user's cache folder, and run on ``device``. ``progress`` is told
+    each step in words, and how far it is (0 to 1) where that is known. Errors: StudyError with all mistakes of tables,
+    columns and options; DataError where values do not fit, a patient is on both sides of a given split, or no task can
+    be used; WeightsError; SettingError for a name in ``tasks`` that is unknown or cannot be used.
     """
-    say = progress or (lambda text: None)
+    say = progress or (lambda text, share: None)
     _check_names(study, tasks or ())
-    with Tables(study) as tables:
+    place = default_cache() if cache == "default" else cache
+    around_encoders = around(weights=weights, device=device, embeddings=place, memory={}, told=say)
+    with around_encoders, Tables(study) as tables:
         _refuse_mistakes(study, tables)
-        say("reading samples and labels")
+        for source in study.sources:
+            options.make(source)  # pretrained weights that are missing are told before anything is read
+        say("reading samples and labels", None)
         samples = read_samples(tables, study)
         raw, coded = read_all(tables, study, samples)
         sides, split_facts = _sides(study, samples, raw)
@@ -66,35 +75,43 @@ def build(
         # without blocks first: a wrong split or a task without labels is told before hours of encoding
         dataset = _assemble(study, samples, sides, labels, {"samples": tables.fingerprint(study.samples), **prints})
         _check_usable(dataset, tasks or ())
-        place = default_cache() if cache == "default" else cache
         encoded: dict[str, Encoded] = {}
         for source in study.sources:
-            say(f"encoding {source.name}")
+            say(f"encoding {source.name}", None)
             read = partial(read_source, tables, study, samples, source)
             encoded[source.name] = encode(source, read, sides == "train", key=prints[source.name], cache=place)
             if encoded[source.name].cached:
-                say(f"{source.name} was encoded before and is taken from the cache")
+                say(f"{source.name} was encoded before and is taken from the cache", None)
             _check_readable(source, samples, encoded[source.name].block, strict)
-    counts = {name: _counts(one.counts, one.block) for name, one in encoded.items()}
-    return replace(
-        dataset,
-        blocks={name: one.block for name, one in encoded.items()},
-        states={name: one.state for name, one in encoded.items()},
-        facts={**dataset.facts, "split": split_facts, "sources": counts, **_code_facts(coded)},
-    )
+        counts = {name: _counts(one.counts, one.block) for name, one in encoded.items()}
+        dataset = replace(
+            dataset,
+            blocks={name: one.block for name, one in encoded.items()},
+            states={name: one.state for name, one in encoded.items()},
+            facts={**dataset.facts, "split": split_facts, "sources": counts, **_code_facts(coded)},
+        )
+        say("looking for leaks in the tables", None)
+        found = look(tables, study, samples, dataset)
+    return replace(dataset, facts={**dataset.facts, "tables": found})
 
 
 def build_new(
-    study: Study, states: Mapping[str, EncoderState], data: Path, classes: Mapping[str, tuple[str, ...]]
+    study: Study,
+    states: Mapping[str, EncoderState],
+    data: Path,
+    classes: Mapping[str, tuple[str, ...]],
+    *,
+    weights: Path | None = None,
 ) -> Dataset:
     """New patients, encoded by what the encoders learned when a model was trained; all of them are "test".
 
     ``data`` is a folder with tables of the study's names or one samples file. ``classes`` are those of the multiclass
     tasks as trained. Label columns, and a table of diagnoses, are read where they are there; else their tasks are
-    unlabelled. A source that is missing is absent for all samples and named in ``facts["missing_sources"]``. Errors:
-    StudyError or DataError where tables do not fit the study, SettingError for a source without a state.
+    unlabelled. A source that is missing is absent for all samples and named in ``facts["missing_sources"]``.
+    ``weights`` as in :func:`build`. Errors: StudyError or DataError where tables do not fit the study, SettingError for
+    a source without a state, WeightsError.
     """
-    with Tables(study, data=data) as tables:
+    with around(weights=weights, memory={}), Tables(study, data=data) as tables:
         mistakes = check.problems(study, tables, labels=False)
         if mistakes:
             raise StudyError(str(data), mistakes, "the tables of new patients")
@@ -117,8 +134,7 @@ def build_new(
             block = encode_new(source, given, states[source.name])
             blocks[source.name] = block
             counts[source.name] = _counts(given.counts, block)
-    sides = np.full(len(samples.ids), "test")
-    dataset = _assemble(study, samples, sides, labels, prints)
+        dataset = _assemble(study, samples, np.full(len(samples.ids), "test"), labels, prints)
     facts = {**dataset.facts, "split": {"by": "new patients"}, "sources": counts, "missing_sources": missing}
     return replace(dataset, blocks=blocks, states=states, facts=facts)
 
@@ -250,7 +266,9 @@ def _fingerprint(study: Study, prints: Mapping[str, str]) -> str:
 
 def _encoder(source: Source) -> list[Any]:
     encoder = options.make(source)
-    return [source.encoder_name, encoder.version, canonical(encoder)]
+    # of encoders with pretrained weights, which these are
+    weights = getattr(encoder, "pretrained", None)
+    return [source.encoder_name, encoder.version, canonical(encoder), *([weights] if weights else [])]
 
 
 def _recipe(study: Study) -> dict[str, Any]:

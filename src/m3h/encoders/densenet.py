@@ -75,6 +75,11 @@ class DenseNet121Chex:
         store.require(self.name)
 
     @property
+    def pretrained(self) -> str:
+        """The fingerprint of the weights."""
+        return store.require(self.name).fingerprint
+
+    @property
     def identity(self) -> str:
         """Of the weights and all else that changes what the network gives for an image."""
         return frozen.identity(self.name, version=self.version, crop=self.crop, precision=self.precision)

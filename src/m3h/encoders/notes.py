@@ -44,6 +44,11 @@ class _Pretrained:
         store.require(self.name)
 
     @property
+    def pretrained(self) -> str:
+        """The fingerprint of the weights."""
+        return store.require(self.name).fingerprint
+
+    @property
     def identity(self) -> str:
         """Of the weights and all else, beside version and options, that changes the numbers."""
         return frozen.identity(self.name, version=self.version, lower=self._lower, precision=self.precision)
