@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -149,13 +150,22 @@ def _other_stay(study: Planting, twins: pl.DataFrame, how: str) -> pl.DataFrame:
 
 
 def _redrawn(study: Planting, name: str) -> str:
-    """The image saved once more under another name, somewhat brighter or smaller."""
+    """The image under another name: the same bytes, the same pixels, somewhat brighter, or smaller."""
     text = (study.host.folder / "study.toml").read_text(encoding="utf-8")
     folder = Path(text.partition('folder = "')[2].partition('"')[0])
-    place = Path("twins") / study.folder.name / name
+    how = str(study.random.choice(["bytes", "pixels", "brighter", "smaller"]))
+    place = Path("twins") / study.folder.name / f"{Path(name).stem}{'.png' if how == 'pixels' else '.jpg'}"
     (folder / place).parent.mkdir(parents=True, exist_ok=True)
+    if how == "bytes":
+        shutil.copy(folder / name, folder / place)
+        return place.as_posix()
     with Image.open(folder / name) as image:
-        side = int(image.width * study.random.uniform(0.85, 1.0))
-        bright = study.random.uniform(0.95, 1.05)
-        image.resize((side, side)).point(lambda v: v * bright).save(folder / place, quality=88)
+        if how == "pixels":
+            image.save(folder / place)
+        elif how == "brighter":
+            share = study.random.uniform(0.95, 1.05)
+            image.point(lambda v: v * share).save(folder / place, quality=95)
+        else:
+            side = int(image.width * 0.9)
+            image.resize((side, side)).save(folder / place, quality=95)
     return place.as_posix()

@@ -103,7 +103,8 @@ aaaaaaaa-1,50000001,10000001,train
 eeeeeeee-5,50000005,10000002,test
 """,
 }
-IMAGES = ("aaaaaaaa-1", "bbbbbbbb-2", "cccccccc-3", "dddddddd-4", "eeeeeeee-5", "ffffffff-6")
+#: Of the samples' images all but the last are there.
+IMAGES = ("p10/p10000001/s50000001/aaaaaaaa-1.jpg", "p10/p10000001/s50000002/bbbbbbbb-2.jpg")
 Write = Callable[..., Path]
 
 
@@ -120,7 +121,9 @@ def mimic(tmp_path: Path) -> Write:
                 with gzip.GzipFile(file, "wb", mtime=0) as stream:
                     stream.write(text.encode())
         if not any("cxr/".startswith(part) for part in without):
-            (folder / "cxr" / "files").mkdir(parents=True, exist_ok=True)
+            for image in IMAGES:
+                (folder / "cxr" / "files" / image).parent.mkdir(parents=True, exist_ok=True)
+                (folder / "cxr" / "files" / image).write_bytes(b"not looked into")
         return folder
 
     return write

@@ -101,14 +101,21 @@ def leaks(dataset: Dataset) -> list[dict[str, Any]]:
     return [alarm for alarm in audit(dataset)["alarms"] if alarm["kind"] in LEAKS]
 
 
-def make_host(folder: Path, *, patients: int, seed: int, events: int, tasks: tuple[str, ...] = ()) -> Host:
-    """Simulate a hospital and make its study; of the diseases only ``tasks`` are kept, (): all 44 tasks."""
+def make_host(
+    folder: Path, *, patients: int, seed: int, events: int, tasks: tuple[str, ...] = (), without: tuple[str, ...] = ()
+) -> Host:
+    """Simulate a hospital and make its study; of the diseases only ``tasks`` are kept, (): all 44 tasks. ``without``
+    names sources that are left out."""
     simulate(folder / "hospital", patients=patients, seed=seed, events_per_stay=events)
     choices = Choices("strict", 24.0, False)
     make_study(folder / "hospital", folder / "clean", choices=choices, encoders="offline", say=lambda text: None)
     path = folder / "clean" / "study.toml"
     if tasks:
         _keep(path, tasks)
+    for name in without:
+        before, mark, after = path.read_text(encoding="utf-8").partition(f'[[source]]\nname = "{name}"\n')
+        assert mark, name
+        path.write_text(before + after[after.index("[[") :], encoding="utf-8")
     notes = pl.read_csv(folder / "hospital" / "note" / "radiology.csv.gz", infer_schema_length=None)
     notes = notes.with_columns(pl.col("charttime").str.to_datetime())
     return Host(path.parent, notes, build(read_study(path), cache=folder / "cache"), folder / "cache")

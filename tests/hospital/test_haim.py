@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from m3h.core.errors import DataError, FolderError
-from m3h.hospital.haim import FINDINGS, PARTS, make_study
+from m3h.hospital.catalog.tasks import THORACIC
+from m3h.hospital.haim import PARTS, make_study
 
 FACTS = (
     "haim_id",
@@ -26,7 +27,7 @@ FACTS = (
 OTHERS = ("Fracture", "Lung Lesion", "No Finding", "Pleural Effusion", "Pleural Other", "Support Devices")
 WIDTH = 4845
 COLUMNS = [f"{part.prefix}{number}" for part in PARTS for number in range(part.width)]
-TAIL = ["split", *sorted((*FINDINGS, *OTHERS)), "PerformedProcedureStepDescription", "ViewPosition"]
+TAIL = ["split", *sorted((*THORACIC, *OTHERS)), "PerformedProcedureStepDescription", "ViewPosition"]
 
 
 def row(number: int, haim: int, image: str, **more: Any) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def row(number: int, haim: int, image: str, **more: Any) -> dict[str, Any]:
     found |= {
         "haim_id": haim,
         "img_id": image,
-        "img_charttime": f"2180-01-0{haim + 1} 10:00:00",
+        "img_charttime": f"2180-01-{haim + 1:02} 10:00:00",
         "img_deltacharttime": 5,
     }
     found |= {"discharge_location": "HOME", "img_length_of_stay": 60, "death_status": 0, "split": "train"}
@@ -121,6 +122,35 @@ def test_the_study_becomes_a_dataset_of_4845_columns(tmp_path: Path, keys: Path)
     assert set(data.labels) == {"mortality_48h", "length_of_stay", "thoracic_testing", "patient_phenotyping"}
 
 
+def test_every_lost_line_is_counted(tmp_path: Path, keys: Path) -> None:
+    """What is no number, infinite or no time is damage; a quote that does not close takes the lines after it along."""
+    rows = [row(number, number % 3, f"{number}") for number in range(9)]
+    rows[0]["vd_3"], rows[1]["vd_3"], rows[2]["Edema"], rows[3]["img_charttime"] = "nan", "inf", "yes", "soon"
+    rows[6]["discharge_location"] = "quote"
+    file = written(tmp_path, rows)
+    file.write_text(file.read_text().replace("quote", '"quote'))
+    made = make_study(file, keys, tmp_path / "study")
+    assert made.samples == 2 and dict(made.counts)["damaged rows"] == 4 + 3
+
+
+def test_other_delimiters_are_read(tmp_path: Path, keys: Path) -> None:
+    file = written(tmp_path, [row(1, 0, "a"), row(2, 1, "b")])
+    file.write_text("\ufeff" + file.read_text().replace(",", ";"))
+    assert make_study(file, keys, tmp_path / "study").samples == 2
+
+
+def test_diagnoses_of_other_admissions_are_refused(tmp_path: Path, keys: Path) -> None:
+    folder = tmp_path / "mimic" / "hosp"
+    folder.mkdir(parents=True)
+    (folder / "diagnoses_icd.csv").write_text("hadm_id,icd_code,icd_version\n29999999,0380,9\n")
+    file = written(tmp_path, [row(1, 0, "a")])
+    with pytest.raises(DataError, match="no diagnosis of any sample's admission"):
+        make_study(file, keys, tmp_path / "study", mimic=tmp_path / "mimic")
+    (folder / "diagnoses_icd.csv").write_text("hadm_id,icd_code,icd_version\n20000000,0380,9\n")
+    make_study(file, keys, tmp_path / "study", mimic=tmp_path / "mimic")
+    assert pl.read_parquet(tmp_path / "study" / "diagnoses.parquet").rows() == [(20000000, "0380", 9)]
+
+
 def test_other_files_are_refused(tmp_path: Path, keys: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         make_study(tmp_path / "nothing.csv", keys, tmp_path / "study")
@@ -130,6 +160,8 @@ def test_other_files_are_refused(tmp_path: Path, keys: Path) -> None:
     assert "1024" in str(told.value)
     file = written(tmp_path, [row(1, 7, "a")])
     with pytest.raises(DataError, match="no whole row whose key is known"):
+        make_study(file, keys, tmp_path / "study")
+    with pytest.raises(DataError, match="1 whole rows; 0 damaged rows"):
         make_study(file, keys, tmp_path / "study")
     keys.write_text("stay,subject_id,hadm_id\n1,2,3\n")
     with pytest.raises(DataError, match='no column "stay_id"'):

@@ -35,5 +35,5 @@ def haim(file: File, keys: Keys, out: Out, mimic: Mimic = None, as_json: o.Json 
     screen = console()
     screen.print(f"{made.samples} samples", markup=False, highlight=False)
     for what, count in made.counts:
-        screen.print(f"left out: {count} {what}", markup=False, highlight=False)
+        screen.print(f"left out: {count} {what}", markup=False, highlight=False, soft_wrap=True)
     screen.print(f"next: m3h check {made.study}", markup=False, highlight=False, soft_wrap=True)

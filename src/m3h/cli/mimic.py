@@ -90,8 +90,8 @@ def mimic(
     what = "chest images" if made.extracted.images else "stays in intensive care"
     screen.print(f"MIMIC-IV {made.release}: {made.extracted.samples} samples ({what})", markup=False, highlight=False)
     for told in made.missing:
-        screen.print(f"not there: {told}", markup=False, highlight=False)
+        screen.print(f"not there: {told}", markup=False, highlight=False, soft_wrap=True)
     for name, count in made.extracted.counts:
         if count:
-            screen.print(f"left out: {count} {name}", markup=False, highlight=False)
-    screen.print(f"next: m3h check {made.study}", markup=False, highlight=False)
+            screen.print(f"left out: {count} {name}", markup=False, highlight=False, soft_wrap=True)
+    screen.print(f"next: m3h check {made.study}", markup=False, highlight=False, soft_wrap=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from m3h.core.errors import DataError
 from m3h.dataset.dataset import Dataset
 from m3h.dataset.screen import ranks
 from m3h.dataset.times import rows_of
@@ -56,7 +56,10 @@ def computed_afterwards(tables: Tables, study: Study, samples: SampleTable, data
         counts = dataset.facts.get("sources", {}).get(source.name, {}).get("counts", {})
         if source.read_as != "timeseries" or source.time is None or not counts.get("later"):
             continue
-        cut, whole = (_statistics(tables, one, source) for one in (some, _unending(some)))
+        try:
+            cut, whole = (_statistics(tables, one, source) for one in (some, _unending(some)))
+        except DataError:  # read without one for all samples before; here no row reaches those looked at
+            continue
         for block in numbers:
             found += _following(block, rows, source, cut, whole)
     return found
@@ -109,11 +112,10 @@ def _likely(columns: Floats, statistics: Floats) -> NDArray[np.bool_]:
     """(column, statistic): whether ranks agree at all; spares the closer look at nearly all pairs."""
     x, x_known = _ranked(columns)
     y, y_known = _ranked(statistics)
-    with threadpool_limits(limits=1):  # sums in another number of threads round otherwise
-        count = x_known.T @ y_known
-        sums = (x.T @ y_known, x_known.T @ y)
-        squares = ((x * x).T @ y_known, x_known.T @ (y * y))
-        product = x.T @ y
+    count = x_known.T @ y_known
+    sums = (x.T @ y_known, x_known.T @ y)
+    squares = ((x * x).T @ y_known, x_known.T @ (y * y))
+    product = x.T @ y
     count = np.maximum(count, 1)
     spread = (squares[0] - sums[0] ** 2 / count) * (squares[1] - sums[1] ** 2 / count)
     agreed = product - sums[0] * sums[1] / count

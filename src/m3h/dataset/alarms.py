@@ -35,6 +35,7 @@ def leak_alarms(dataset: Dataset) -> Iterator[Alarm]:
     """Every sign of a leak but equal columns (m3h.dataset.leaks), which :func:`m3h.dataset.audit.audit` names."""
     yield from _times(dataset)
     yield from _afterwards(dataset)
+    yield from _beside(dataset)
     yield from _codes(dataset)
     yield from _twins(dataset)
     yield from telling(dataset)
@@ -69,6 +70,17 @@ def _afterwards(dataset: Dataset) -> Iterator[Alarm]:
             f"{one['samples']:,} samples that these rows change); compute it up to the sample's time"
         )
         yield alarm("computed afterwards", text, [one["source"]], [one["column"]], one["correlation"])
+
+
+def _beside(dataset: Dataset) -> Iterator[Alarm]:
+    for one in _facts(dataset, "beside"):
+        text = (
+            f'task "{one["task"]}": column "{one["column"]}" of source "{one["source"]}" together with '
+            f'"{one["beside"]}" of the samples table '
+            f"answers it with correlation {one['correlation']:.3f}; was it known at the sample's "
+            "time? If not, name the source in exclude_sources or drop the column"
+        )
+        yield alarm("columns tell label", text, [one["source"]], [one["column"]], one["correlation"])
 
 
 def _codes(dataset: Dataset) -> Iterator[Alarm]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from m3h.dataset.afterwards import computed_afterwards
+from m3h.dataset.beside import told_beside
 from m3h.dataset.dataset import Dataset
 from m3h.dataset.given import codes_among_inputs
 from m3h.dataset.times import undeclared_times
@@ -17,8 +20,16 @@ from m3h.study.spec import Study
 
 
 def look(tables: Tables, study: Study, samples: SampleTable, dataset: Dataset) -> dict[str, Any]:
-    """JSON data for ``Dataset.facts["tables"]``: "times" (m3h.dataset.times), "after" (m3h.dataset.afterwards),
-    "codes" (m3h.dataset.given), and "words", source -> scores (m3h.dataset.words). ``dataset`` is the finished one."""
+    """JSON data for ``Dataset.facts["tables"]``; ``dataset`` is the finished one.
+
+    "times" (m3h.dataset.times), "after" (m3h.dataset.afterwards), "beside" (m3h.dataset.beside), "codes"
+    (m3h.dataset.given), and "words", source -> scores (m3h.dataset.words).
+    """
+    with threadpool_limits(limits=1):  # sums in another number of threads round otherwise
+        return _looked(tables, study, samples, dataset)
+
+
+def _looked(tables: Tables, study: Study, samples: SampleTable, dataset: Dataset) -> dict[str, Any]:
     words = {}
     for source in study.sources:
         if source.read_as == "language":
@@ -28,6 +39,7 @@ def look(tables: Tables, study: Study, samples: SampleTable, dataset: Dataset) -
     return {
         "times": undeclared_times(tables, study, samples),
         "after": computed_afterwards(tables, study, samples, dataset),
+        "beside": told_beside(tables, study, samples, dataset),
         "codes": codes_among_inputs(tables, study, samples),
         "words": words,
     }

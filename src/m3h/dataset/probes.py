@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from m3h.dataset.questions import Question
 from m3h.dataset.screen import Table, judged
@@ -31,13 +30,12 @@ def source_scores(table: Table, question: Question) -> dict[str, float]:
     """
     found = {}
     allowed = table.allowed(question)
-    with threadpool_limits(limits=1):  # sums in another number of threads round otherwise
-        for source in dict.fromkeys(table.sources[column] for column in allowed):
-            columns = np.array([column for column in allowed if table.sources[column] == source], dtype=np.int64)
-            known = (table.codes[columns][:, question.rows] > 0).T.astype(np.float64)
-            spread = known.std(axis=0)
-            gaps = (known - known.mean(axis=0))[:, spread > 0] / spread[spread > 0]
-            found[source] = held_out(np.concatenate([table.standard(columns, question), gaps], axis=1), question)
+    for source in dict.fromkeys(table.sources[column] for column in allowed):
+        columns = np.array([column for column in allowed if table.sources[column] == source], dtype=np.int64)
+        known = (table.codes[columns][:, question.rows] > 0).T.astype(np.float64)
+        spread = known.std(axis=0)
+        gaps = (known - known.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+        found[source] = held_out(np.concatenate([table.standard(columns, question), gaps], axis=1), question)
     return found
 
 

@@ -20,6 +20,8 @@ Codes = NDArray[np.uint8]
 CODES = 255
 #: Codes are taken together into so many groups where an answer need not rise or fall with them.
 GROUPS = 16
+#: Rows that an order is judged by.
+MOST_ORDERED = 1000
 #: Candidates for one of a pair; the other may be any column.
 CANDIDATES = 200
 
@@ -142,7 +144,9 @@ def _judged(grouped: Codes, yes: NDArray[np.bool_], fit: NDArray[np.bool_]) -> F
 
 
 def _single_amount(codes: Codes, question: Question) -> Single:
-    y = question.answers
+    # of many rows some at equal distances: an order needs no more
+    some = np.unique(np.linspace(0, len(question.answers) - 1, MOST_ORDERED).astype(np.int64))
+    codes, y = codes[:, some], question.answers[some]
     value, missing = np.zeros(len(codes)), np.zeros(len(codes))
     known = codes > 0
     for column, row in enumerate(codes):
@@ -169,8 +173,9 @@ def ranks(x: Floats) -> Floats:
 
 
 def chatterjee(x: Floats, y: Floats) -> float:
-    """Chatterjee's coefficient: 1 if the order of y is a function of x, about 0 if they are independent; ties in x stand
-    in an order that is drawn. Source: Chatterjee 2021, A new coefficient of correlation."""
+    """Chatterjee's coefficient: 1 if the order of y is a function of x, about 0 if they are independent.
+
+    Ties in x stand in an order that is drawn. Source: Chatterjee 2021, A new coefficient of correlation."""
     order = np.lexsort((seeds.generator(0, "audit", "ties").permutation(len(x)), x))
     _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
     not_above = np.cumsum(counts)[place].astype(np.float64)

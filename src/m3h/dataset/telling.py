@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from m3h.dataset.dataset import Dataset
 from m3h.dataset.probes import any_of, source_scores
@@ -50,7 +51,9 @@ def telling(dataset: Dataset) -> Iterator[Alarm]:
     words = dataset.facts.get("tables", {}).get("words", {})
     told: set[str] = set()
     for question in questions(dataset):
-        for alarm in _alarms(table, question, words):
+        with threadpool_limits(limits=1):  # sums in another number of threads round otherwise
+            alarms = list(_alarms(table, question, words))
+        for alarm in alarms:
             # of one task's classes, one source is one finding
             key = f"{alarm['kind']} {question.task} {alarm['sources']}"
             if key not in told:

@@ -110,7 +110,7 @@ def _told(source: Source, column: str, late: NDArray[np.bool_], who: NDArray[Any
 def _clock(name: str, kind: str, samples: SampleTable, *, read: bool) -> str | None:
     """SQL of a column as hours since the epoch, or as a number; None where it cannot be a time of the samples' kind."""
     if samples.time_kind == "number":
-        return number(quoted(name), kind) if is_number(kind) and kind != "BOOLEAN" else None
+        return number(quoted(name), kind) if (is_number(kind) and kind != "BOOLEAN") or is_text(kind) else None
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         fits = kind.endswith("TIME ZONE") == samples.zoned
         value = quoted(name)
@@ -190,9 +190,9 @@ def _read(samples: SampleTable, source: Source, names: tuple[str, ...]) -> Itera
         return
     for name in names:
         series = samples.frame[name]
-        if not series.dtype.is_numeric():
+        if not (series.dtype.is_numeric() or series.dtype == pl.String):
             continue
-        value = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        value = series.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
         known = ~np.isnan(value) & ~np.isnan(samples.time)
         moment, at = value[known], samples.time[known]
         if known.sum() >= 20 and _always_after(moment, at):

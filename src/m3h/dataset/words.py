@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
-from threadpoolctl import threadpool_limits
 
 from m3h.dataset.dataset import Dataset
 from m3h.dataset.probes import held_out
@@ -42,10 +41,9 @@ def word_scores(dataset: Dataset, texts: Texts) -> Scores:
     except ValueError:  # its word for no term at all
         return {}
     found: Scores = {}
-    with threadpool_limits(limits=1):  # sums in another number of threads round otherwise
-        for question in asked:
-            own = there[np.searchsorted(rows, question.rows)].toarray()
-            found.setdefault(question.task, {})[question.of] = round(_score(own, question), 6)
+    for question in asked:
+        own = there[np.searchsorted(rows, question.rows)].toarray()
+        found.setdefault(question.task, {})[question.of] = round(_score(own, question), 6)
     return found
 
 

@@ -82,7 +82,7 @@ def select(files: Sequence[Path]) -> str:
 def header(path: Path) -> tuple[tuple[str, ...], str]:
     """Column names of a file and, for CSV, its delimiter. Errors: DataError for an empty or damaged file."""
     if path.stat().st_size == 0:
-        raise DataError("the file is empty", where=path.name, expected="a header line and rows")
+        raise _empty(path)
     try:
         if _is_csv(path):
             return _csv_header(path)
@@ -91,6 +91,15 @@ def header(path: Path) -> tuple[tuple[str, ...], str]:
         raise damaged(path.name) from error
     check_names(path.name, names)
     return names, ""
+
+
+def _empty(path: Path) -> DataError:
+    return DataError(
+        "the file is empty",
+        where=path.name,
+        expected="a header line and rows",
+        next_step="copy or export the file again",
+    )
 
 
 def damaged(name: str) -> DataError:
@@ -115,6 +124,8 @@ def _csv_header(path: Path) -> tuple[tuple[str, ...], str]:
         unquoted = "".join(first.split('"')[::2])
         delimiter = max(_DELIMITERS, key=unquoted.count)
         names = next(csv.reader(_again(first, stream), delimiter=delimiter), [])
+    if not first.strip():
+        raise _empty(path)
     if not all(name.encode(errors="ignore").decode() == name for name in names):
         raise DataError("not UTF-8", where=path.name, next_step="save the table in the encoding UTF-8")
     named = tuple(name.strip() or f"column{number}" for number, name in enumerate(names))

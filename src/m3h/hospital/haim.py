@@ -7,24 +7,27 @@ embedding of the empty text, zeros for images of one moment) becomes missing.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from m3h.core.atomic import atomic_folder
-from m3h.core.errors import DataError, FolderError
+from m3h.core.errors import DataError, FolderError, nearest
 from m3h.hospital import files
+from m3h.hospital.catalog.tasks import THORACIC
 from m3h.hospital.mimic.extract import Say
-from m3h.hospital.mimic.layout import find
+from m3h.hospital.mimic.layout import Column, Layout, find
 from m3h.hospital.mimic.study_file import table_text, tasks_text
-from m3h.hospital.mimic.tables import reading, text, views
-from m3h.hospital.sql import literal, quoted
+from m3h.hospital.mimic.tables import reading, text, typed, views
+from m3h.hospital.mimic.whole import check
+from m3h.hospital.sql import filled, literal, quoted
 from m3h.hospital.tables import connect
 
 
@@ -53,10 +56,6 @@ PARTS = (
     Part("images_predictions", "vision", "vmp_", 18, "zeros"),
 )
 FACTS = ("haim_id", "img_id", "img_charttime", "img_deltacharttime", "img_length_of_stay", "death_status")
-FINDINGS = (
-    *("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum", "Lung Opacity"),
-    *("Pneumonia", "Pneumothorax"),
-)
 KEYS = ("subject_id", "hadm_id", "stay_id")
 #: A vector that fewer rows than this share of them have in common is nobody's absence.
 COMMON = 0.01
@@ -78,12 +77,18 @@ def make_study(file: Path, keys: Path, out: Path, *, mimic: Path | None = None, 
     are attached, and the tasks that follow from them. Errors: FolderError where ``out`` is not empty; DataError for
     files of other columns or without a whole row.
     """
-    for path in (file, keys):
+    for path, what in ((file, "cxr_ic_fusion_1103.csv"), (keys, "haim_mimiciv_key_ids.csv")):
         if not path.is_file():
-            raise DataError("no such file", where=str(path), expected="the published file, and its key file")
+            raise DataError(
+                "no such file",
+                where=str(path),
+                expected=f"the published file {what}",
+                next_step="download it from PhysioNet, haim-multimodal 1.0.1, and name it",
+            )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FolderError("there is something already", where=str(out), next_step="choose another --out")
-    out.parent.mkdir(parents=True, exist_ok=True)
+        raise FolderError(
+            "there is something already", where=str(out), next_step="choose another --out, or remove it first"
+        )
     spill = Path(tempfile.mkdtemp(prefix="m3h-"))
     connection = connect(spill)
     try:
@@ -103,11 +108,9 @@ def make_study(file: Path, keys: Path, out: Path, *, mimic: Path | None = None, 
 class _Published:
     def __init__(self, connection: duckdb.DuckDBPyConnection, file: Path, keys: Path, out: Path, say: Say) -> None:
         self.connection, self.file, self.keys, self.out, self.say = connection, file, keys, out, say
-        self.names, _ = files.header(file)
+        self.names, self.delimiter = files.header(file)
         self.columns = {part.name: _columns(part, self.names, file.name) for part in PARTS}
-        for name in (*FACTS, *FINDINGS):
-            if name not in self.names:
-                raise DataError(f'no column "{name}"', where=file.name, expected=", ".join(FACTS))
+        _check_columns((*FACTS, *THORACIC), self.names, file)
 
     def write(self, mimic: Path | None) -> list[tuple[str, int]]:
         counts = self._read()
@@ -115,16 +118,23 @@ class _Published:
         connection.execute(text("words.sql").partition("-- Whose a row")[0])
         with reading(self.keys.name):
             connection.execute(f"CREATE TABLE keys AS {self._key_rows()}")
-        classes = ", ".join(quoted(name) for name in FINDINGS)
+        classes = ", ".join(quoted(name) for name in THORACIC)
         connection.execute(
             "CREATE TABLE samples AS SELECT r.img_id || '@' || r.img_charttime AS sample_id, k.subject_id, k.hadm_id, "
             f"k.stay_id, r.img_charttime, thoracic_class({classes}) AS thoracic, r.img_length_of_stay / 24 AS "
             "length_of_stay, CAST(r.death_status = 1 AND r.img_length_of_stay < 48 AS INTEGER) AS mortality_48h, row "
-            "FROM rows r JOIN keys k USING (haim_id) WHERE k.subject_id IS NOT NULL ORDER BY sample_id"
+            "FROM rows r JOIN keys k USING (haim_id) "
+            "WHERE k.subject_id IS NOT NULL AND k.hadm_id IS NOT NULL ORDER BY sample_id"
         )
         (kept,) = connection.execute("SELECT count(*) FROM samples").fetchone() or (0,)
         if not kept:
-            raise DataError("no whole row whose key is known", where=self.file.name, got=f"{counts[0][1]} rows")
+            raise DataError(
+                "no whole row whose key is known",
+                where=self.file.name,
+                got="; ".join(f"{number} {what}" for what, number in counts),
+                expected=f"rows whose haim_id is a row of {self.keys.name}, counted from 0",
+                next_step="give the key file that was published with this file",
+            )
         counts.append(("rows whose key is not in the key file", counts.pop(0)[1] - kept))
         self._copy("SELECT * EXCLUDE (row) FROM samples ORDER BY sample_id", "samples")
         for part in PARTS:
@@ -132,10 +142,23 @@ class _Published:
             self._part(part)
         if mimic is not None:
             self.say("diagnoses")
-            views(connection, find(mimic))
-            with reading("diagnoses_icd"):
-                self._copy(text("diagnoses.sql"), "diagnoses")
+            self._diagnoses(find(mimic, needed=("diagnoses_icd",)))
         return [("samples", int(kept)), *counts]
+
+    def _diagnoses(self, layout: Layout) -> None:
+        views(self.connection, layout)
+        check(self.connection, layout, ("diagnoses_icd",))
+        where = layout.tables["diagnoses_icd"].name
+        with reading(where):
+            written = self._copy(text("diagnoses.sql"), "diagnoses")
+        if not written:
+            raise DataError(
+                "no diagnosis of any sample's admission",
+                where=where,
+                got=f"the admissions of {self.keys.name} are not among its rows",
+                expected="MIMIC-IV 1.0, of which the published file was made, or a later one",
+                next_step="name another folder with --mimic, or leave it out",
+            )
 
     def _read(self) -> list[tuple[str, int]]:
         """Keep the whole rows, each image and time once; how many there are, then how many were left out."""
@@ -143,40 +166,46 @@ class _Published:
         listed = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.names)
         numbers = [name for columns in self.columns.values() for name in columns]
         numbers += ["haim_id", "img_deltacharttime", "img_length_of_stay", "death_status"]
-        floats = ", ".join(f"TRY_CAST({quoted(name)} AS FLOAT) AS {quoted(name)}" for name in numbers)
-        labels = ", ".join(f"TRY_CAST({quoted(name)} AS FLOAT) AS {quoted(name)}" for name in FINDINGS)
-        whole = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in [*numbers, "img_id", "img_charttime"])
+        floats = ", ".join(f"{_number(name)} AS {quoted(name)}" for name in (*numbers, *THORACIC))
+        # one expression over a list: thousands of conditions take the database minutes to plan
+        values = f"[{', '.join(quoted(name) for name in numbers)}]"
+        parts = [f"len(list_filter({values}, lambda x: coalesce(isfinite(x), false))) = {len(numbers)}"]
+        parts += ["img_id IS NOT NULL", "TRY_CAST(img_charttime AS TIMESTAMP) IS NOT NULL"]
+        # an unmentioned finding is empty; one that is no number is damage
+        no_number = [f"({filled(quoted(name))} IS NOT NULL AND {_number(name)} IS NULL)" for name in THORACIC]
+        whole = " AND ".join([*parts, "NOT broken"])
         with reading(self.file.name):
             self.connection.execute(
-                f"CREATE TABLE every AS SELECT row_number() OVER () AS row, img_id, img_charttime, {floats}, {labels} "
+                f"CREATE TABLE every AS SELECT row_number() OVER () AS row, img_id, img_charttime, {floats}, "
+                f"({' OR '.join(no_number)}) AS broken "
                 f"FROM read_csv({literal(str(self.file))}, columns={{{listed}}}, auto_detect=false, header=true, "
-                "delim=',', quote='\"', escape='\"', nullstr='', strict_mode=false, ignore_errors=true, "
-                "store_rejects=true)"
+                f"delim={literal(self.delimiter)}, quote='\"', escape='\"', nullstr='', strict_mode=false, "
+                "ignore_errors=true, store_rejects=true)"
             )
             found = self.connection.execute(
                 "SELECT (SELECT count(DISTINCT line) FROM reject_errors), count(*), "
                 f"count(*) FILTER (WHERE NOT ({whole})) FROM every"
             ).fetchone()
-            rejected, read, broken = (int(number) for number in found or (0, 0, 0))
+            rejected, read, damaged = (int(number) for number in found or (0, 0, 0))
+            # a quote that does not close swallows the lines after it, and is one row to the database
+            rejected = max(rejected, _lines(self.file) - 1 - read)
             self.connection.execute(
                 f"CREATE TABLE rows AS SELECT * FROM every WHERE {whole} "
                 "QUALIFY row_number() OVER (PARTITION BY img_id, img_charttime ORDER BY row) = 1"
             )
             self.connection.execute("DROP TABLE every")
             (kept,) = self.connection.execute("SELECT count(*) FROM rows").fetchone() or (0,)
-        again = read - broken - int(kept)
+        again = read - damaged - int(kept)
         return [
-            ("rows", int(kept)),
-            ("damaged rows", rejected + broken),
+            ("whole rows", int(kept)),
+            ("damaged rows", rejected + damaged),
             ("repeated rows of an image and time", again),
         ]
 
     def _key_rows(self) -> str:
         names, _ = files.header(self.keys)
-        lacking = [name for name in KEYS if name not in names]
-        if lacking:
-            raise DataError(f'no column "{lacking[0]}"', where=self.keys.name, expected=", ".join(KEYS))
-        chosen = ", ".join(f"TRY_CAST(TRY_CAST({name} AS DOUBLE) AS BIGINT) AS {name}" for name in KEYS)
+        _check_columns(KEYS, names, self.keys)
+        chosen = ", ".join(f"{typed(filled(name), Column('BIGINT', (name,), False))} AS {name}" for name in KEYS)
         return f"SELECT row_number() OVER () - 1 AS haim_id, {chosen} FROM ({files.select([self.keys])})"
 
     def _part(self, part: Part) -> None:
@@ -204,9 +233,34 @@ class _Published:
             return "true"
         return f"hash({values}) <> {found[0]}"
 
-    def _copy(self, query: str, name: str) -> None:
+    def _copy(self, query: str, name: str) -> int:
         target = literal(str(self.out / f"{name}.parquet"))
-        self.connection.execute(f"COPY ({query}) TO {target} (FORMAT parquet, COMPRESSION zstd)")
+        with reading(name):
+            written = self.connection.execute(
+                f"COPY ({query}) TO {target} (FORMAT parquet, COMPRESSION zstd)"
+            ).fetchone()
+        return int(written[0]) if written else 0
+
+
+def _check_columns(wanted: Iterable[str], names: Collection[str], file: Path) -> None:
+    for name in wanted:
+        if name not in names:
+            raise DataError(
+                f'no column "{name}"{nearest(name, names)}',
+                where=file.name,
+                expected="the columns of the published file",
+                next_step="give the file as it was published",
+            )
+
+
+def _lines(file: Path) -> int:
+    """How many lines with something in them a file has."""
+    with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as stream:
+        return sum(not line.isspace() for line in stream)
+
+
+def _number(name: str) -> str:
+    return f"TRY_CAST({quoted(name)} AS FLOAT)"
 
 
 def _columns(part: Part, names: tuple[str, ...], where: str) -> list[str]:

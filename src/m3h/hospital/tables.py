@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import tempfile
 import weakref
@@ -19,6 +18,7 @@ import polars as pl
 from m3h.core.errors import DataError
 from m3h.core.fingerprint import file_fingerprint, fingerprint
 from m3h.hospital import files
+from m3h.hospital.damage import csv_damage
 from m3h.hospital.sql import literal
 from m3h.study.spec import Diagnoses, Samples, Source, Study, Table
 
@@ -240,33 +240,14 @@ def _close(connection: duckdb.DuckDBPyConnection, spill: Path) -> None:
 
 
 def _data_error(error: duckdb.Error, spec: Table, name: str) -> DataError:
-    text = str(error)
-    line = re.search(r"CSV Error on Line: (\d+)", text)
-    if line:
-        return DataError(_csv_reason(text, line.group(1)), where=_csv_file(text) or name, next_step="correct the file")
+    found = csv_damage(error, name)
+    if found is not None:
+        return found
     if isinstance(error, duckdb.OutOfMemoryException):
         return DataError("does not fit into memory and temporary disk space", where=name)
-    if "state machine reached an invalid state" in text:
-        return DataError("not one kind of line ends or quotes throughout", where=_csv_file(text) or name)
     if spec.query is not None:
         return _query_error(error, name)
     return files.damaged(name)
-
-
-def _csv_file(text: str) -> str:
-    found = re.search(r"^\s*file = (.+)$", text, re.MULTILINE)
-    return Path(found.group(1)).name if found else ""
-
-
-def _csv_reason(text: str, line: str) -> str:
-    widths = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-    if widths:
-        return f"line {line} has {widths.group(2)} fields, the header {widths.group(1)}; truncated or a stray delimiter"
-    if "unterminated quote" in text:
-        return f"line {line} has a quote that does not close; truncated or damaged"
-    if "unicode" in text.lower():
-        return f"line {line} is not UTF-8"
-    return f"line {line} cannot be read"
 
 
 def _query_error(error: duckdb.Error, name: str) -> DataError:

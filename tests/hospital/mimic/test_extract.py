@@ -55,10 +55,24 @@ def test_samples_are_images_in_an_admission_with_intensive_care(mimic: Write) ->
     assert dict(found.extracted.counts) == {
         "admissions that end before they begin": 1,
         "admissions of patients under 18": 1,
+        "admissions of patients without an age": 0,
         "admissions without intensive care": 2,
         "admissions of patients that the table patients lacks": 0,
         "images without a time": 1,
         "images outside of admissions with intensive care": 2,
+        "stays in intensive care of admissions that the table admissions lacks": 0,
+        "diagnoses without an admission": 0,
+        "rows of chartevents whose charttime cannot be read": 1,
+        # five days before; the one of an ECG is of the year before
+        "radiology notes without an admission id, written outside of the patient's admissions": 1,
+        "radiology notes without an admission id and without a time": 0,
+        "radiology notes of admissions that the table admissions lacks": 0,
+        "radiology notes of earlier than a day before their admission": 0,
+        "ecg notes without an admission id, written outside of the patient's admissions": 1,
+        "ecg notes without an admission id and without a time": 0,
+        "ecg notes of admissions that the table admissions lacks": 0,
+        "ecg notes of earlier than a day before their admission": 0,
+        "images of samples that are not among the files": 1,
     }
 
 
@@ -179,7 +193,7 @@ def test_modules_may_lie_elsewhere(mimic: Write, tmp_path: Path) -> None:
 
 def test_bad_input_is_told_and_leaves_nothing_behind(mimic: Write, tmp_path: Path) -> None:
     cases = {
-        "missing": (mimic(without=("icu/chartevents",), name="missing"), "1 tables are missing: chartevents"),
+        "missing": (mimic(without=("icu/chartevents",), name="missing"), "1 table is missing: chartevents"),
         "column": (
             mimic(replaced={"icu/icustays": TABLES["icu/icustays"].replace("outtime", "endtime")}, name="column"),
             'no column "outtime"',

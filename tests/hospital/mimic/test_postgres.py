@@ -86,7 +86,8 @@ def test_a_database_gives_the_study_that_its_files_give(
     names = sorted(path.name for path in files.glob("*.parquet"))
     assert names == sorted(path.name for path in base.glob("*.parquet")) and len(names) == 8
     for name in names:
-        one, two = pl.read_parquet(files / name), pl.read_parquet(base / name)
+        # a database holds no time that cannot be read: there it is none
+        one, two = (pl.read_parquet(place / name).drop("unreadable", strict=False) for place in (files, base))
         assert one.sort(one.columns).equals(two.sort(one.columns)), name
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from m3h.core.atomic import atomic_folder
 from m3h.core.errors import FolderError, SettingError
-from m3h.hospital.mimic.extract import Choices, Extracted, Say, extract
-from m3h.hospital.mimic.layout import Layout, find
+from m3h.hospital.mimic.extract import SERIES, Choices, Extracted, Say, extract
+from m3h.hospital.mimic.layout import Layout, find, wanted
 from m3h.hospital.mimic.postgres import spool
 from m3h.hospital.mimic.study_file import Encoders, study_file
 
@@ -54,13 +54,13 @@ def make_study(
         )
     if folder is None and database is None:
         raise SettingError("no MIMIC is named", expected="a folder, or --database", next_step="m3h mimic --help")
-    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="m3h-") as spooled, atomic_folder(out, replace=True) as fresh:
         read = None
         if database is not None:
             say("the database")
             read = spool(database, Path(spooled))
-        layout = find(folder, notes=notes, cxr=cxr, ecg=ecg, read=read)
+        layout = find(folder, notes=notes, cxr=cxr, ecg=ecg, read=read, needed=_needed(choices))
+        _check_apart(out, layout)
         extracted = extract(layout, fresh, choices, say)
         text = study_file(extracted, choices, encoders, layout.release, layout.images)
         (fresh / STUDY).write_text(text, encoding="utf-8")
@@ -83,8 +83,30 @@ def _check(choices: Choices) -> None:
         raise SettingError(f"--at {choices.at_hours:g}", expected="hours after the beginning of a stay, 0 or more")
 
 
+def _needed(choices: Choices) -> list[str]:
+    # the published numbers chose items by the text of their label
+    labels = ("d_items", "d_labitems") if choices.profile == "haim" else ()
+    return [table.name for table in wanted().values() if not table.optional or table.name in labels]
+
+
+def _check_apart(out: Path, layout: Layout) -> None:
+    """Errors: FolderError where the study would lie among MIMIC's own files."""
+    within = {out.resolve(), *out.resolve().parents} & layout.folders()
+    if within:
+        raise FolderError(
+            "the study would lie in a folder of MIMIC",
+            where=str(out),
+            got=f"the folder {sorted(within)[-1].name} holds tables or images that are read",
+            expected="a folder outside of MIMIC's modules",
+            next_step="choose another --out",
+        )
+
+
 def _missing(layout: Layout, found: Extracted) -> list[str]:
     told = []
+    for name, table in SERIES.items():
+        if name not in found.sources:
+            told.append(f"{name}: {table} has no row of any sample's admission; the study has no source {name}")
     for table, what in (
         ("radiology", "radiology notes (MIMIC-IV-Note)"),
         ("echo", "echocardiogram notes (not public)"),
@@ -94,10 +116,16 @@ def _missing(layout: Layout, found: Extracted) -> list[str]:
             told.append(f"{what}: the study has no source {table}")
         elif table not in found.sources:
             told.append(f"{what}: no note of any sample's admission; the study has no source {table}")
-    if not layout.has("cxr_metadata", "cxr_chexpert"):
-        told.append(
-            "chest images (MIMIC-CXR-JPG): a sample is a stay in intensive care; thoracic_testing has no labels"
-        )
-    elif layout.images is None:
-        told.append("chest images: no folder files beside their tables; a sample is a stay in intensive care")
-    return told
+    return told + _missing_images(layout)
+
+
+def _missing_images(layout: Layout) -> list[str]:
+    instead = "a sample is a stay in intensive care; thoracic_testing has no labels"
+    lacking = [name for name in ("cxr_metadata", "cxr_chexpert") if not layout.has(name)]
+    if len(lacking) == 2:
+        return [f"chest images (MIMIC-CXR-JPG): {instead}"]
+    if lacking:
+        return [f"chest images: {wanted()[lacking[0]].files[0]}.csv.gz is missing; {instead}"]
+    if layout.images is None:
+        return [f"chest images: no folder files beside their tables; {instead}"]
+    return []

@@ -13,9 +13,11 @@ from typing import Literal
 import duckdb
 
 from m3h.core.errors import DataError
+from m3h.hospital.mimic.counts import Count, left_out, unreadable
 from m3h.hospital.mimic.layout import Layout
 from m3h.hospital.mimic.signals import signals
-from m3h.hospital.mimic.tables import check, reading, text, views
+from m3h.hospital.mimic.tables import reading, text, views
+from m3h.hospital.mimic.whole import check
 from m3h.hospital.sql import literal
 from m3h.hospital.tables import connect
 
@@ -24,8 +26,12 @@ Profile = Literal["strict", "haim"]
 Say = Callable[[str], None]
 #: The tables of notes, as the study names its sources.
 NOTES = {"radiology": "radiology", "echo": "echo", "ecg": "ecg"}
-#: Small tables in which nothing may be unreadable; in the large ones such rows are counted.
-WHOLE = ("admissions", "patients", "icustays")
+#: The table of each series.
+SERIES = {"chart": "chartevents", "labs": "labevents", "procedures": "procedureevents"}
+#: What samples and labels rest on; the last of them are read for the published file's numbers only.
+WHOLE = ("admissions", "patients", "icustays", "diagnoses_icd")
+OF_IMAGES = ("cxr_metadata", "cxr_chexpert", "cxr_split")
+OF_HAIM = ("d_items", "d_labitems")
 
 
 @dataclass(frozen=True)
@@ -76,26 +82,27 @@ class _Extraction:
     ) -> None:
         self.connection, self.layout, self.out, self.choices, self.say = connection, layout, out, choices, say
         self.images = layout.has("cxr_metadata", "cxr_chexpert") and layout.images is not None
+        self.left_out: list[Count] = []
 
     def run(self) -> Extracted:
+        self.say("samples")
         views(self.connection, self.layout)
-        for name in WHOLE:
-            check(self.connection, self.layout, name)
+        more = (*(OF_IMAGES if self.images else ()), *(OF_HAIM if self.choices.profile == "haim" else ()))
+        check(self.connection, self.layout, (*WHOLE, *more))
         self.connection.execute(f"SET VARIABLE at_hours = {self.choices.at_hours}::DOUBLE")
         self.connection.execute(text("words.sql"))
         self.connection.register("m3h_signals", signals().to_arrow())
         self.connection.execute("CREATE TABLE signals AS SELECT * FROM m3h_signals")
         samples = self._samples()
-        sources = [name for name in ("chart", "labs", "procedures") if self._written(name, name)]
+        self._diagnoses()
+        sources = [name for name, table in SERIES.items() if self._series(name, table)]
         sources += [name for name, table in NOTES.items() if self.layout.has(table) and self._notes(name, table)]
         if self.images:
-            self._copy(self._query("images"), "images", "cxr_metadata")
+            self._images()
             sources.append("images")
-        self._copy(text("diagnoses.sql"), "diagnoses", "diagnoses_icd")
-        return Extracted(samples, self.images, tuple(sources), tuple(self._counts()))
+        return Extracted(samples, self.images, tuple(sources), tuple(self.left_out))
 
     def _samples(self) -> int:
-        self.say("samples")
         kind = "images" if self.images else "stays"
         with reading("admissions"):
             self.connection.execute(f"CREATE TABLE cohort AS {self._query('cohort')}")
@@ -103,15 +110,18 @@ class _Extraction:
             if self.choices.single_pathology:
                 self.connection.execute("DELETE FROM samples WHERE thoracic IS NULL")
             (count,) = self.connection.execute("SELECT count(*) FROM samples").fetchone() or (0,)
+            self.left_out += [*left_out(self.connection, "counts"), *left_out(self.connection, f"counts_{kind}")]
         if not count:
-            told = "; ".join(f"{number} {what}" for what, number in self._counts())
             raise DataError(
                 "no sample",
                 where=f"MIMIC-IV {self.layout.release}",
-                got=told,
+                got="; ".join(f"{number} {what}" for what, number in self.left_out if number) or "nothing left out",
                 expected="images taken during a hospital stay with intensive care"
                 if self.images
                 else f"stays in intensive care of at least {self.choices.at_hours:g} hours",
+                next_step="compare the tables, of one version and of the same patients"
+                if self.images
+                else "choose fewer hours with --at, or compare the tables, of one version and of the same patients",
             )
         self._copy("SELECT * FROM samples ORDER BY sample_id", "samples", "admissions")
         return int(count)
@@ -119,32 +129,80 @@ class _Extraction:
     def _query(self, name: str) -> str:
         return text(f"{self.choices.profile}/{name}.sql")
 
-    def _written(self, name: str, query: str) -> bool:
-        """Whether a source has rows; its table is written if it has."""
+    def _diagnoses(self) -> None:
+        where = self._file("diagnoses_icd")
+        if not self._copy(text("diagnoses.sql"), "diagnoses", where):
+            raise DataError(
+                "no diagnosis of any sample's admission",
+                where=where,
+                expected="the table of the same MIMIC as admissions",
+                next_step="compare the versions of the two files, or download them again",
+            )
+
+    def _series(self, name: str, table: str) -> bool:
+        """Whether a series has rows; its table is written if it has."""
         self.say(name)
-        where = {"chart": "chartevents", "labs": "labevents", "procedures": "procedureevents"}.get(name, name)
-        return self._copy(self._query(query), name, where) > 0
+        rows = self._copy(self._query(name), name, self._file(table))
+        # a second look at a large table is for the published numbers alone
+        in_passing = self.choices.profile == "strict" and name != "procedures"
+        if in_passing and not rows:
+            return False
+        looked = f"read_parquet({literal(str(self._target(name)))})" if in_passing else table
+        with reading(self._file(table)):
+            found, good = unreadable(self.connection, looked, table, of_admissions=True)
+        self.left_out += found
+        if found and not good:
+            raise DataError(
+                "no row can be used",
+                where=self._file(table),
+                got="; ".join(f"{number} {what}" for what, number in found),
+                expected="ids as digits, numbers with a point, times as YYYY-MM-DD HH:MM:SS",
+                next_step="take the published file, or export the table again",
+            )
+        return rows > 0
 
     def _notes(self, name: str, table: str) -> bool:
+        """Whether there are notes of samples' admissions; their table is written if there are."""
+        self.say(name)
         self.connection.execute(f"CREATE OR REPLACE VIEW notes AS {text(f'notes_{table}.sql')}")
-        return self._written(name, "notes")
+        self.connection.execute(f"SET VARIABLE notes = {literal(name)}")
+        rows = self._copy(self._query("notes"), name, self._file(table))
+        with reading(self._file(table)):
+            self.left_out += left_out(self.connection, "counts_notes")
+            self.left_out += unreadable(self.connection, "notes", table, of_admissions=False)[0]
+        return rows > 0
+
+    def _images(self) -> None:
+        """The images' table. Errors: DataError where none of the samples' images is among the files."""
+        self._copy(self._query("images"), "images", self._file("cxr_metadata"))
+        folder = self.layout.images
+        assert folder is not None
+        self.say("images")
+        paths = [str(path) for (path,) in self.connection.execute("SELECT DISTINCT image FROM samples").fetchall()]
+        absent = sum(not (folder / path).is_file() for path in paths)
+        if absent == len(paths):
+            raise DataError(
+                "none of the samples' images is there",
+                where=str(folder),
+                got=f"{absent} images asked for",
+                expected="files such as p10/p10000001/s50000001/DICOM_ID.jpg",
+                next_step="download them; or, without images, name folders that do not hold MIMIC-CXR-JPG",
+            )
+        self.left_out.append(("images of samples that are not among the files", absent))
+
+    def _file(self, table: str) -> str:
+        return self.layout.tables[table].name
+
+    def _target(self, name: str) -> Path:
+        return self.out / f"{name}.parquet"
 
     def _copy(self, query: str, name: str, where: str) -> int:
-        target = self.out / f"{name}.parquet"
+        """Write a table, if it has rows; how many it has."""
         with reading(where):
             written = self.connection.execute(
-                f"COPY ({query}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+                f"COPY ({query}) TO {literal(str(self._target(name)))} (FORMAT parquet, COMPRESSION zstd)"
             ).fetchone()
         count = int(written[0]) if written else 0
         if not count:
-            target.unlink(missing_ok=True)
+            self._target(name).unlink(missing_ok=True)
         return count
-
-    def _counts(self) -> list[tuple[str, int]]:
-        """What was left out, and why."""
-        kinds = ["counts_images"] if self.images else ["counts_stays"]
-        rows = []
-        for name in ("counts", *kinds):
-            with reading("admissions"):
-                rows += self.connection.execute(text(f"{name}.sql")).fetchall()
-        return [(str(what), int(number)) for what, number in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -15,17 +15,27 @@ from m3h.hospital import files
 
 #: Folders below the given one that are looked into.
 DEPTH = 4
-SUFFIXES = (".csv.gz", ".csv")
+SUFFIXES = (".csv.gz", ".csv", ".parquet")
+#: What a module's own folder must hold some of.
+MODULES = {"note": ("radiology", "echo"), "cxr": ("cxr_metadata", "cxr_chexpert"), "ecg": ("ecg",)}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A table as it is read: the files that may hold it, and its columns (name -> SQL type, other names, needed)."""
+    """A table as it is read: the files that may hold it, and its columns (name -> SQL type, other names, needed).
+
+    Of a ``whole`` table every value must be readable, ``filled`` columns must not be empty, and ``key`` names a row.
+    Of others the rows whose ``counted`` columns cannot be read are counted.
+    """
 
     name: str
     files: tuple[str, ...]
     optional: bool
     columns: Mapping[str, Column]
+    whole: bool = False
+    filled: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ def wanted() -> dict[str, Wanted]:
             files=tuple(table["files"]),
             optional=table.get("optional", False),
             columns=dict(_column(text, kind) for text, kind in table["columns"].items()),
+            whole=table.get("whole", False),
+            **{part: tuple(table.get(part, ())) for part in ("filled", "key", "counted")},
         )
         for name, table in found.items()
     }
@@ -70,6 +82,10 @@ class Layout:
         """Whether all of these tables are there."""
         return all(name in self.tables for name in tables)
 
+    def folders(self) -> frozenset[Path]:
+        """The folders that belong to MIMIC: those of its tables and of its images."""
+        return frozenset(path.parent for path in self.tables.values()) | ({self.images} if self.images else set())
+
 
 def find(
     folder: Path | None,
@@ -78,56 +94,93 @@ def find(
     cxr: Path | None = None,
     ecg: Path | None = None,
     read: Mapping[str, Path] | None = None,
+    needed: Collection[str] | None = None,
 ) -> Layout:
     """Look for the modules below ``folder``, and below the others where they lie elsewhere.
 
-    ``read`` are tables that were read from a database; files stand for those it lacks. Errors: FolderError for a
-    folder that is not there; DataError where a table that every study needs is missing, or where one is there
-    twice.
+    ``read`` are tables that were read from a database; files stand for those it lacks. ``needed`` are the tables
+    without which nothing can be made (None: all that are not optional). Errors: FolderError for a folder that is not
+    there; DataError where a needed table is missing, where one is there twice, and where a module's own folder holds
+    none of its tables.
     """
-    places = [("", folder), ("note", notes), ("cxr", cxr), ("ecg", ecg)]
-    below: dict[Path, str] = {}
-    for module, place in places:
-        if place is not None:
-            if not place.is_dir():
-                raise FolderError("no such folder", where=str(place), expected="a folder with the tables of MIMIC")
-            below |= {path: f"/{module}/{path.name}" if module else path.as_posix() for path in _files(place)}
+    places = {"": folder, "note": notes, "cxr": cxr, "ecg": ecg}
+    below = {module: _below(module, place) for module, place in places.items() if place is not None}
+    for module in [name for name in MODULES if name in below]:
+        names = MODULES[module]
+        if not any(_found(wanted()[name], [below[module]]) for name in names):
+            raise DataError(
+                f"no table of the module {module} there",
+                where=str(places[module]),
+                expected=" or ".join(_file(name) for name in names),
+                next_step="name the folder that holds it, or leave the option out",
+            )
     tables: dict[str, Path] = dict(read or {})
     for table in wanted().values():
-        found = None if table.name in tables else _found(table, below)
+        found = None if table.name in tables else _found(table, list(below.values()))
         if found is not None:
             tables[table.name] = found
-    missing = [table.name for table in wanted().values() if table.name not in tables]
-    needed = [name for name in missing if not wanted()[name].optional]
-    if needed:
+    _check_needed(folder, tables, needed)
+    missing = tuple(name for name in wanted() if name not in tables)
+    return Layout(tables, _images(tables), "in PostgreSQL" if read else _release(tables), missing)
+
+
+def _check_needed(folder: Path | None, tables: Mapping[str, Path], needed: Collection[str] | None) -> None:
+    asked = [table.name for table in wanted().values() if not table.optional] if needed is None else needed
+    lacking = [name for name in asked if name not in tables]
+    if lacking:
+        are = "1 table is" if len(lacking) == 1 else f"{len(lacking)} tables are"
         raise DataError(
-            f"{len(needed)} tables are missing: {', '.join(needed)}",
+            f"{are} missing: {', '.join(lacking)}",
             where=str(folder or "the database"),
             got=f"{len(tables)} tables of MIMIC there" if tables else "no table of MIMIC there",
-            expected=", ".join(f"{wanted()[name].files[0]}.csv.gz" for name in needed[:3]),
+            expected=", ".join(_file(name) for name in lacking[:3]),
             next_step="name the folder that holds hosp and icu (and core in version 1.0)",
         )
-    return Layout(tables, _images(tables), "in PostgreSQL" if read else _release(tables), tuple(missing))
+
+
+def _file(table: str) -> str:
+    return f"{wanted()[table].files[0]}.csv.gz"
+
+
+def _below(module: str, place: Path) -> dict[Path, str]:
+    """The table files below a folder, each as it is looked for: those of a module's own folder lie in it."""
+    return {path: f"/{module}/{path.name}" if module else path.as_posix() for path in _files(place)}
 
 
 def _files(folder: Path) -> list[Path]:
     """Table files below a folder, without going into the folders of images."""
+    if not folder.is_dir():
+        raise FolderError(
+            "not a folder" if folder.exists() else "no such folder",
+            where=str(folder),
+            expected="a folder with the tables of MIMIC",
+        )
     found = []
-    for place, names, here in os.walk(folder):
+    for place, names, here in os.walk(folder, onerror=_refused):
         depth = len(Path(place).relative_to(folder).parts)
         names[:] = sorted(name for name in names if depth < DEPTH and name != "files" and not name.startswith("."))
         found += [Path(place) / name for name in here if name.lower().endswith(SUFFIXES)]
     return [path.resolve() for path in found]
 
 
-def _found(table: Wanted, below: Mapping[Path, str]) -> Path | None:
+def _refused(error: OSError) -> None:
+    raise FolderError(
+        f"cannot be looked into: {error.strerror}",
+        where=str(error.filename),
+        next_step="have the rights to read it, or name a folder without it",
+    )
+
+
+def _found(table: Wanted, below: Collection[Mapping[Path, str]]) -> Path | None:
     for stem in table.files:
         ends = tuple(f"/{stem}{suffix}" for suffix in SUFFIXES)
-        fitting = sorted(path for path, name in below.items() if name.lower().endswith(ends))
+        fitting = sorted({path for one in below for path, name in one.items() if name.lower().endswith(ends)})
         if len(fitting) > 1:
             raise DataError(
                 f"the table {table.name} is there {len(fitting)} times",
+                where=str(fitting[0].parent),
                 got=", ".join(str(path) for path in fitting[:3]),
+                expected="one file for each table",
                 next_step="name the folder of one version, or remove the copies",
             )
         if fitting:
@@ -144,6 +197,8 @@ def _images(tables: Mapping[str, Path]) -> Path | None:
 
 def _release(tables: Mapping[str, Path]) -> str:
     """What the columns say of the version; for people to read, nothing depends on it."""
+    if not {"patients", "admissions", "chartevents"} <= tables.keys():
+        return "in part"
     if (tables["patients"].parent.parent / "demo_subject_id.csv").is_file():
         return "demo 2.2"
     if tables["admissions"].parent.name == "core":

@@ -1,1 +1,1 @@
-SELECT note_id, subject_id, hadm_id, charttime, storetime, text FROM radiology
+SELECT note_id, subject_id, hadm_id, charttime, storetime, text, unreadable FROM radiology

@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from m3h.hospital.catalog.tasks import THORACIC
 from m3h.hospital.mimic.extract import Choices, Extracted
 from m3h.hospital.mimic.signals import names
 
 Encoders = Literal["paper", "offline"]
 DEMOGRAPHICS = ("age", "gender", "ethnicity", "marital_status", "language", "insurance")
-THORACIC = (
-    *("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum", "Lung Opacity"),
-    *("Pneumonia", "Pneumothorax"),
-)
 NOTES = ("ecg", "echo", "radiology")
 OPERATIONS = "Hospital Operations"
 

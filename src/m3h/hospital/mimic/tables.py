@@ -3,84 +3,107 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import duckdb
 
-from m3h.core.errors import DataError, nearest
+from m3h.core.errors import DataError, FolderError, M3HError, nearest
 from m3h.hospital import files
+from m3h.hospital.codes import unfit_type
+from m3h.hospital.damage import csv_damage
 from m3h.hospital.mimic.layout import Column, Layout, Wanted, wanted
-from m3h.hospital.sql import filled, quoted
-
-#: Rows that are named in a message.
-FEW = 3
+from m3h.hospital.sql import filled, literal, quoted
 
 
 def views(connection: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     """Make a view of every table that may be read; one that is not there is empty.
 
     Ids and numbers as numbers, times as timestamps, all else as texts without blanks around them, empty = NULL.
+    What cannot be read is NULL too, and the column ``unreadable`` then names the first column of the row with which
+    that is so: of a table that is whole any column, of others those that are counted.
     Errors: DataError for a file that cannot be read or lacks a column.
     """
     for table in wanted().values():
         path = layout.tables.get(table.name)
         columns = ", ".join(f"CAST(NULL AS {one.kind}) AS {quoted(name)}" for name, one in table.columns.items())
-        select = f"SELECT {columns} WHERE false" if path is None else _select(table, path)
-        connection.execute(f"CREATE VIEW {quoted(table.name)} AS {select}")
+        empty = f"SELECT {columns}, CAST(NULL AS VARCHAR) AS unreadable WHERE false"
+        connection.execute(
+            f"CREATE VIEW {quoted(table.name)} AS {empty if path is None else _select(connection, table, path)}"
+        )
 
 
-def _select(table: Wanted, path: Path) -> str:
+def _select(connection: duckdb.DuckDBPyConnection, table: Wanted, path: Path) -> str:
     there, _ = files.header(path)
     by_name = {name.casefold(): name for name in there}
-    parts = []
+    texts, values = [], []
     for name, column in table.columns.items():
         found = next((by_name[other.casefold()] for other in column.names if other.casefold() in by_name), None)
         if found is None and not column.optional:
             raise DataError(
-                f'no column "{name}"{nearest(name, there)}', where=path.name, expected=" or ".join(column.names)
+                f'no column "{name}"{nearest(name, there)}',
+                where=path.name,
+                expected=" or ".join(column.names),
+                next_step="give the tables of MIMIC-IV 1.0 to 3.1 as they were published",
             )
-        parts.append(f"{typed(found, column)} AS {quoted(name)}")
-    return f"SELECT {', '.join(parts)} FROM ({files.select([path])})"
+        texts.append(f"{'NULL' if found is None else _text(found, column)} AS {quoted(_raw(name))}")
+        values.append(f"{typed(quoted(_raw(name)), column)} AS {quoted(name)}")
+    inner = f"SELECT {', '.join(texts)} FROM ({files.select([path])})"
+    _check_codes(connection, table, path)
+    typed_rows = f"SELECT *, {', '.join(values)} FROM ({inner})"
+    return f"SELECT {_names(table)}, {_unreadable(table)} AS unreadable FROM ({typed_rows})"
 
 
-def typed(found: str | None, column: Column) -> str:
-    """A text column in its type; what does not fit is NULL."""
-    if found is None:
-        return f"CAST(NULL AS {column.kind})"
+def _check_codes(connection: duckdb.DuckDBPyConnection, table: Wanted, path: Path) -> None:
+    """Errors: DataError where diagnosis codes are numbers."""
+    if table.name == "diagnoses_icd" and files.suffix(path.name) == ".parquet":
+        kinds = {
+            name.casefold(): str(kind)
+            for name, kind, *_ in connection.execute(f"DESCRIBE {files.select([path])}").fetchall()
+        }
+        if reason := unfit_type(kinds["icd_code"]):
+            raise DataError(
+                f"icd_code: {reason}", where=path.name, next_step="export the table again, with codes as texts"
+            )
+
+
+def _names(table: Wanted) -> str:
+    return ", ".join(quoted(name) for name in table.columns)
+
+
+def _raw(name: str) -> str:
+    return f"{name} as text"
+
+
+def _text(found: str, column: Column) -> str:
     text = filled(quoted(found))
+    # a Parquet file holds NaN where a number is missing
+    return text if column.kind == "VARCHAR" else f"nullif({text}, 'nan')"
+
+
+def typed(text: str, column: Column) -> str:
+    """A text without blanks in its type; what does not fit is NULL."""
     if column.kind == "VARCHAR":
-        return text
-    if column.kind == "BIGINT":  # a table saved with a missing id turns 17 into 17.0
-        return f"coalesce(TRY_CAST({text} AS BIGINT), CAST(TRY_CAST({text} AS DOUBLE) AS BIGINT))"
+        return f"CAST({text} AS VARCHAR)"
+    if column.kind == "BIGINT":  # a table saved with a missing id turns 17 into 17.0; 17.5 is none
+        whole = f"CASE WHEN contains({text}, '.') THEN regexp_extract({text}, '^(-?[0-9]+)[.]0*$', 1) ELSE {text} END"
+        return f"TRY_CAST({whole} AS BIGINT)"
+    if column.kind == "DOUBLE":
+        return f"CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN TRY_CAST({text} AS DOUBLE) END"
     return f"TRY_CAST({text} AS {column.kind})"
 
 
-def check(connection: duckdb.DuckDBPyConnection, layout: Layout, name: str) -> None:
-    """Errors: DataError if ids, numbers or times of a small table are there and cannot be read."""
-    path = layout.tables[name]
-    there = {column.casefold(): column for column in files.header(path)[0]}
-    for column in wanted()[name].columns.values():
-        found = next((there[other.casefold()] for other in column.names if other.casefold() in there), None)
-        if found is None or column.kind == "VARCHAR":
-            continue
-        with reading(path.name):
-            rows = connection.execute(
-                f"SELECT row FROM (SELECT *, row_number() OVER () AS row FROM ({files.select([path])})) "
-                f"WHERE {filled(quoted(found))} IS NOT NULL AND {typed(found, column)} IS NULL ORDER BY row LIMIT {FEW}"
-            ).fetchall()
-        if rows:
-            raise DataError(
-                f"{found} cannot be read as {_WORDS[column.kind]} (row {', '.join(str(row) for (row,) in rows)})",
-                where=path.name,
-                expected=_EXPECTED[column.kind],
-                next_step="download the file again, or correct these rows",
-            )
-
-
-_WORDS = {"BIGINT": "a whole number", "DOUBLE": "a number", "TIMESTAMP": "a time"}
-_EXPECTED = {"BIGINT": "digits", "DOUBLE": "a number with a point", "TIMESTAMP": "YYYY-MM-DD HH:MM:SS, or nothing"}
+def _unreadable(table: Wanted) -> str:
+    names = [name for name in table.columns if table.whole] or list(table.counted)
+    kinds = [(name, table.columns[name].kind) for name in names]
+    cases = [
+        f"WHEN {quoted(_raw(name))} IS NOT NULL AND {quoted(name)} IS NULL THEN {literal(name)}"
+        for name, kind in kinds
+        if kind != "VARCHAR"
+    ]
+    return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
 
 
 def text(name: str) -> str:
@@ -90,17 +113,31 @@ def text(name: str) -> str:
 
 @contextlib.contextmanager
 def reading(where: str) -> Iterator[None]:
-    """What the database cannot read becomes a DataError without any value."""
+    """What the database cannot read becomes a DataError without any value; ``where`` names the table."""
     try:
         yield
     except duckdb.OutOfMemoryException:
-        raise DataError("does not fit into memory and temporary disk space", where=where) from None
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        names = [part for part in str(error).replace('"', " ").split() if files.suffix(part)]
-        where = Path(names[0]).name if names else where
         raise DataError(
-            "truncated, damaged, or not what its name says",
+            "does not fit into memory and temporary disk space",
             where=where,
-            got=type(error).__name__,
-            next_step="compare the file with SHA256SUMS.txt, and download it again",
+            next_step="free memory, or space in the folder of temporary files (TMPDIR)",
         ) from None
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise csv_damage(error, where) or _damaged(error, where) from None
+
+
+def _damaged(error: duckdb.Error, where: str) -> M3HError:
+    text = str(error)
+    if "Could not write" in text or "No space left" in text:
+        return FolderError(
+            "cannot be written: is the disk full?", where=where, next_step="free space, or choose another --out"
+        )
+    suffixes = "|".join(re.escape(one) for one in sorted(files.SUFFIXES, key=len, reverse=True))
+    names = re.findall(rf"[^/\\\"\n]+(?:{suffixes})", text)
+    return DataError(
+        "truncated, damaged, or not what its name says",
+        where=names[0] if names else where,
+        got=type(error).__name__,
+        expected="the published file, whole",
+        next_step="compare the file with SHA256SUMS.txt, and download it again",
+    )
