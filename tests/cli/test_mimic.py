@@ -57,7 +57,9 @@ def test_what_was_left_out_is_told(mimic: Path) -> None:
 
 def test_as_json_every_count_is_there(mimic: Path) -> None:
     found = make(mimic, "--json").json
-    assert found["samples"] > 0 and found["images"] and found["missing"] == []
+    assert found["samples"] > 0 and found["images"]
+    assert [told.split(":")[0] for told in found["missing"]] == ["procedures"]
+    assert "their columns are empty" in found["missing"][0]
     assert found["counts"]["admissions that end before they begin"] > 0
     assert found["counts"]["images of samples that are not among the files"] == 0
 
@@ -102,6 +104,9 @@ def test_an_image_that_does_not_open_is_counted_by_check(mimic: Path) -> None:
     assert done.status == 0
     images = [source for source in done.json["sources"] if source["modality"] == "vision"]
     assert [source["unreadable"] for source in images] == [1] * len(images)
+    # a small hospital has no row of some signals: their columns are there, and empty
+    widths = {source["name"]: source["width"] for source in done.json["sources"]}
+    assert (widths["chart"], widths["labs"], widths["procedures"]) == (99, 242, 110)
 
 
 def test_a_full_disk_leaves_nothing_behind(mimic: Path) -> None:

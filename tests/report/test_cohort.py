@@ -99,3 +99,12 @@ def test_sources_tell_what_the_audit_saw(run: Run) -> None:
 
 def test_left_out_tasks_come_with_their_reason(run: Run) -> None:
     assert left_out(read(run(2))) == [("trauma", "no test row says yes")]
+
+
+def test_many_identical_columns_do_not_fill_the_page(run: Run) -> None:
+    def repeat(audit: dict[str, Any]) -> None:
+        audit["sources"][1]["identical_columns"] = [[f"lab {n}.max", f"lab {n}.min"] for n in range(22)]
+
+    seen = row(sources(changed(run(2), repeat)), "bedside")[-1].text
+    named = "identical: lab 0.max and lab 0.min; identical: lab 1.max and lab 1.min"
+    assert seen == f"{named}; and 20 more groups of identical ones"

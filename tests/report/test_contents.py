@@ -211,3 +211,13 @@ def test_search_is_read_as_it_was_written(pooled: Run) -> None:
     assert (alone.tasks, alone.cv_score, alone.tried) == (("death",), 0.8, 1)
     assert (several.tasks, several.cv_score, several.tried) == (("death", "length_of_stay"), 0.3, 2)
     assert several.cv_gain is None
+
+
+def test_a_task_that_was_left_out_is_no_series(run: Run) -> None:
+    """Its row has neither role nor preset; it would be a column without a name in every table."""
+    folder = run(3)
+    row = "made-up,trauma,binary,auroc,,,,66,,,,,"
+    (folder / "scores.csv").write_text((folder / "scores.csv").read_text() + row + "\n")
+    contents = read(folder)
+    assert contents.series == ["single", "joint", "lightgbm", "linear"]
+    assert "trauma" in contents.scores["task"]

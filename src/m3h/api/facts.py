@@ -44,6 +44,7 @@ def facts(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": options.command,
         "study": {"name": study.name, "title": study.title, "seed": study.seed, "notes": study.notes},
+        "titles": {name: part.task.title for name, part in data.labels.items() if part.task.title},
         "counts": {
             "samples": data.samples,
             "patients": len(np.unique(data.patients)),

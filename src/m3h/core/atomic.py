@@ -85,7 +85,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
 def _place(target: Path) -> Iterator[Path]:
     """The folder that holds ``target``, made if need be; what the system refuses becomes a FolderError."""
     try:
-        _make(target.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield target.parent
     except OSError as error:
         reason = error.strerror or str(error)
@@ -94,15 +94,6 @@ def _place(target: Path) -> Iterator[Path]:
             where=str(target),
             next_step="free space there, or choose another place; nothing half-written was left",
         ) from error
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise FolderError(
-            "a file stands where a folder should be", where=str(folder), next_step="choose another place"
-        ) from None
 
 
 def _follow_umask(folder: Path) -> None:

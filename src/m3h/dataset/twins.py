@@ -119,8 +119,8 @@ def _equal(dataset: Dataset, train: Rows, test: Rows) -> set[str]:
     rare: list[tuple[NDArray[Any], NDArray[Any]]] = []
     for group, number in enumerate(values):
         known = number >= 0
-        pairs = np.unique(np.stack([number[known], owner[known]]), axis=1)
-        holders = np.bincount(pairs[0], minlength=1)
+        pairs = np.unique(number[known] * len(patients) + owner[known])
+        holders = np.bincount(pairs // len(patients), minlength=1)
         weights[group, known] = np.maximum(-np.log10(holders[number[known]] / len(patients)), 0)
         rare += _shared(number, holders, train, test)
     candidates = _counted(rare, len(train))
@@ -157,9 +157,10 @@ def _counted(parts: list[tuple[NDArray[Any], NDArray[Any]]], most: int) -> list[
         return []
     left = np.concatenate([part[0] for part in parts])
     right = np.concatenate([part[1] for part in parts])
-    pairs, count = np.unique(np.stack([left, right]), axis=1, return_counts=True)
+    width = int(right.max()) + 1
+    pairs, count = np.unique(left.astype(np.int64) * width + right, return_counts=True)
     order = np.argsort(-count, kind="stable")[: 20 * most]
-    return [(int(a), int(b)) for a, b in pairs[:, order].T]
+    return [(int(pair // width), int(pair % width)) for pair in pairs[order]]
 
 
 def _near(dataset: Dataset, block: Block, train: Rows, test: Rows) -> set[str]:

@@ -128,7 +128,9 @@ def _source_columns(tables: Tables, source: Source, columns: tuple[str, ...], pl
         name = getattr(source, key)
         if name is not None and (source.own_table or key == "column"):
             found += _missing(place, key, [name], columns)
-    if source.signals and source.signal in columns and not tables.new:
+    # with every_signal the study says itself that a signal may have no row
+    all_there = source.options.get("every_signal") is not True
+    if source.signals and source.signal in columns and not tables.new and all_there:
         found += _signals(tables, source, place)
     return found
 

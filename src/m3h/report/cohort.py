@@ -11,6 +11,9 @@ from m3h.report.contents import Contents
 from m3h.report.tables import Cell, Table, cells, grouped, groups
 
 _SIDES = ("train", "test")
+#: Groups of identical columns that a table names.
+_GROUPS = 2
+_NAMES = "Beneath a title stands the name by which commands and files of the run call the question."
 _COUNTS = (
     ("rows", "Rows read"),
     ("unmatched", "No such sample"),
@@ -141,7 +144,7 @@ def questions(contents: Contents) -> Table:
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for task in contents.tasks:
         unit = f" ({task['unit']})" if task.get("unit") else ""
-        asked = Cell(task["name"], _exclusions(task))
+        asked = Cell(task["name"], _beneath(task))
         kind = Cell(words.KINDS.get(task["kind"], task["kind"]) + unit)
         sides = [_side(task, side) for side in _SIDES]
         rows.append((group[task["name"]], (asked, kind, *(cell for pair in sides for cell in pair))))
@@ -151,12 +154,14 @@ def questions(contents: Contents) -> Table:
         grouped(rows, order=list(dict.fromkeys(group.values()))),
         frozenset({0, 1}),
         "Shown are the number and share of yes, the shares of the classes, or the mean (SD) over median [quartiles]. "
-        "A sample without an answer is left out of that question's training and scores, never counted as a no.",
+        "A sample without an answer is left out of that question's training and scores, never counted as a no."
+        + (f" {_NAMES}" if any("id" in task and task["id"] != task["name"] for task in contents.tasks) else ""),
     )
 
 
-def _exclusions(task: Mapping[str, Any]) -> str:
-    parts = []
+def _beneath(task: Mapping[str, Any]) -> str:
+    """The name to copy where the title stands above, and what the task does not see."""
+    parts = [str(task["id"])] if task.get("id", task["name"]) != task["name"] else []
     if task.get("excluded_sources"):
         parts.append(f"does not see {words.listed(task['excluded_sources'])}")
     if task.get("unknown_class"):
@@ -192,6 +197,13 @@ def left_out(contents: Contents) -> list[tuple[str, str]]:
     return [(entry["task"], entry["reason"]) for entry in contents.run.get("left_out") or []]
 
 
+def _identical(groups: Sequence[Sequence[str]]) -> list[str]:
+    """The first groups of columns that are the same, and how many more there are."""
+    told = [f"identical: {words.listed(same, 4)}" for same in groups[:_GROUPS]]
+    more = len(groups) - _GROUPS
+    return [*told, f"and {words.counted(more, 'more group', 'more groups')} of identical ones"] if more > 0 else told
+
+
 def sources(contents: Contents) -> Table | None:
     """The sources: how each is read, how many numbers it becomes, what the audit saw in it."""
     rows = []
@@ -201,8 +213,7 @@ def sources(contents: Contents) -> Table | None:
             seen.append(f"{words.whole(source['unreadable'])} unreadable")
         if source.get("constant_columns"):
             seen.append(f"constant: {words.listed(source['constant_columns'], 4)}")
-        for same in source.get("identical_columns") or []:
-            seen.append(f"identical: {words.listed(same, 4)}")
+        seen += _identical(source.get("identical_columns") or [])
         rows.append(
             (
                 Cell(source["name"]),

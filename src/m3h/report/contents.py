@@ -96,7 +96,9 @@ class Contents:
     @property
     def series(self) -> list[str]:
         """What was scored against what: single, joint, best, then each baseline by its name."""
-        found = self.scores.select("role", "preset").unique().sort("role", "preset").rows()
+        # a task that was left out has a row of no role
+        scored = self.scores.filter(pl.col("role") != "")
+        found = scored.select("role", "preset").unique().sort("role", "preset").rows()
         ordered = sorted(found, key=lambda pair: (_ROLE_ORDER.index(pair[0]) if pair[0] in _ROLE_ORDER else 9, pair))
         return list(dict.fromkeys(series_of(role, preset) for role, preset in ordered))
 

@@ -250,7 +250,7 @@ def findings(contents: Contents) -> list[str]:
     found = [
         f"Of {words.counted(made.measured, 'ordered pair')} of questions, adding the second helps the first in {up} "
         f"and hurts it in {down}, at a false-discovery rate of {words.percent(FALSE_DISCOVERY, 0)}; "
-        f"{made.measured - up - down} stay open."
+        f"{words.whole(made.measured - up - down)} stay open."
     ]
     clearest = [
         f"{made.tasks[target]} {verb} {made.tasks[source]}: {effect(made, source, target)} "

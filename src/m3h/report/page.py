@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from m3h.core.atomic import atomic_file
 from m3h.report import choices, cohort, gallery, interactions, paper, provenance, summary, tables, words
 from m3h.report.contents import Contents, read
+from m3h.report.titles import titled
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Up to so many pairs of questions are listed openly; of more the list is folded, and is not printed.
@@ -38,8 +39,9 @@ def write_report(run_folder: Path, out: Path | None = None, *, compare: Literal[
 
 
 def render(contents: Contents, *, beside: tables.Table | None = None) -> str:
-    """The page as text. Every name of the study is escaped; figures carry names as shapes. ``beside`` is a table of
-    somebody else's results."""
+    """The page as text. Every name of the study is escaped; figures carry names as shapes. Tasks are called by their
+    titles. ``beside`` is a table of somebody else's results."""
+    contents = titled(contents)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

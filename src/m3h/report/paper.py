@@ -9,6 +9,7 @@ import polars as pl
 from m3h.report import words
 from m3h.report.contents import Contents
 from m3h.report.tables import Cell, Table, grouped
+from m3h.report.titles import shown
 
 #: The paper's three roles beside ours: a task alone, and the best of the sets it was learnt in.
 ROLES = ("single", "joint", "best")
@@ -39,13 +40,15 @@ def table(contents: Contents) -> Table | None:
     there = [role for role in ROLES if frame.get_column(f"run_{role}_value").is_not_null().any()]
     if not there:
         return None
-    rows = []
+    called, rows = shown(contents), []
     for row in frame.iter_rows(named=True):
         fields = [_cell(row[f"{name}_score"], row[f"{name}_lo"], row[f"{name}_hi"], 2) for name in ("single", "multi")]
         fields += [
             _cell(row[f"run_{role}_value"], row[f"run_{role}_low"], row[f"run_{role}_high"], 3) for role in there
         ]
-        rows.append((row["group"], (Cell(row["task"]), Cell(words.metric(row["metric"])), *fields)))
+        rows.append(
+            (row["group"], (Cell(called.get(row["task"], row["task"])), Cell(words.metric(row["metric"])), *fields))
+        )
     titles = ("Paper, single", "Paper, multitask", *(f"This run, {words.series(role).lower()}" for role in there))
     return Table(
         caption="Beside the paper (Bertsimas & Ma 2024, MIMIC-IV with images)",

@@ -375,7 +375,7 @@ def test_places_that_do_not_fit(hospital: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")
     cases: list[tuple[dict[str, Path], Path, type[M3HError], str]] = [
-        ({"folder": hospital}, file / "study", FolderError, "a file stands where a folder should be"),
+        ({"folder": hospital}, file / "study", FolderError, "cannot be written"),
         ({"folder": hospital}, file, FolderError, "something already"),
         ({"folder": file}, tmp_path / "study", FolderError, "not a folder"),
         ({"folder": hospital, "notes": hospital / "icu"}, tmp_path / "study", DataError, "no table of the module note"),

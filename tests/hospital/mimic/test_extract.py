@@ -186,7 +186,9 @@ def test_modules_may_lie_elsewhere(mimic: Write, tmp_path: Path) -> None:
         cxr=tmp_path / "elsewhere_cxr",
         ecg=tmp_path / "elsewhere_ecg",
     )
-    assert found.missing == ("echocardiogram notes (not public): the study has no source echo",)
+    assert found.missing[0] == "echocardiogram notes (not public): the study has no source echo"
+    assert [told.partition(": no row of ")[0] for told in found.missing[1:]] == ["chart", "labs", "procedures"]
+    assert "Heart Rate" not in found.missing[1] and found.missing[1].endswith("; their columns are empty")
     assert found.extracted.sources == ("chart", "labs", "procedures", "radiology", "ecg", "images")
     assert json.loads((out / "mimic.json").read_text())["samples"] == 3
 

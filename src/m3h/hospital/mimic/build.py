@@ -116,6 +116,9 @@ def _missing(layout: Layout, found: Extracted) -> list[str]:
             told.append(f"{what}: the study has no source {table}")
         elif table not in found.sources:
             told.append(f"{what}: no note of any sample's admission; the study has no source {table}")
+    for name, signals in found.empty.items():
+        if signals:
+            told.append(f"{name}: no row of {', '.join(signals)}; their columns are empty")
     return told + _missing_images(layout)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import duckdb
 from m3h.core.errors import DataError
 from m3h.hospital.mimic.counts import Count, left_out, unreadable
 from m3h.hospital.mimic.layout import Layout
-from m3h.hospital.mimic.signals import signals
+from m3h.hospital.mimic.signals import names, signals
 from m3h.hospital.mimic.tables import reading, text, views
 from m3h.hospital.mimic.whole import check
 from m3h.hospital.sql import literal
@@ -46,13 +46,14 @@ class Choices:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What was written: ``samples``, whether each is an image, the sources with rows, and what was left out or counted
-    (what, how many)."""
+    """What was written: ``samples``, whether each is an image, the sources with rows, what was left out or counted
+    (what, how many), and by source the signals without any row."""
 
     samples: int
     images: bool
     sources: tuple[str, ...]
-    counts: tuple[tuple[str, int], ...]
+    counts: tuple[Count, ...]
+    empty: Mapping[str, tuple[str, ...]]
 
 
 def extract(layout: Layout, out: Path, choices: Choices, say: Say) -> Extracted:
@@ -83,6 +84,7 @@ class _Extraction:
         self.connection, self.layout, self.out, self.choices, self.say = connection, layout, out, choices, say
         self.images = layout.has("cxr_metadata", "cxr_chexpert") and layout.images is not None
         self.left_out: list[Count] = []
+        self.empty: dict[str, tuple[str, ...]] = {}
 
     def run(self) -> Extracted:
         self.say("samples")
@@ -100,7 +102,7 @@ class _Extraction:
         if self.images:
             self._images()
             sources.append("images")
-        return Extracted(samples, self.images, tuple(sources), tuple(self.left_out))
+        return Extracted(samples, self.images, tuple(sources), tuple(self.left_out), self.empty)
 
     def _samples(self) -> int:
         kind = "images" if self.images else "stays"
@@ -159,7 +161,15 @@ class _Extraction:
                 expected="ids as digits, numbers with a point, times as YYYY-MM-DD HH:MM:SS",
                 next_step="take the published file, or export the table again",
             )
+        if rows:
+            self.empty[name] = self._without_row(name)
         return rows > 0
+
+    def _without_row(self, source: str) -> tuple[str, ...]:
+        found = self.connection.execute(
+            f"SELECT DISTINCT signal FROM read_parquet({literal(str(self._target(source)))})"
+        ).fetchall()
+        return tuple(name for name in names(source) if (name,) not in found)
 
     def _notes(self, name: str, table: str) -> bool:
         """Whether there are notes of samples' admissions; their table is written if there are."""

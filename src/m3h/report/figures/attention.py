@@ -65,7 +65,7 @@ def own_share(matrix: Matrix) -> float:
 def draw(matrix: Matrix, name: str) -> str:
     """``matrix`` as SVG: a row is the task that asks, a column the task it draws from."""
     count = len(matrix.tasks)
-    labels = [words.shortened(task, 26) for task in matrix.tasks]
+    labels = [words.shortened(task, drawing.LONGEST) for task in matrix.tasks]
     bar = 0.75
     cell = min(0.4, (drawing.PAGE_WIDTH - 1.4 - bar) / count)
     size = min(7.0, cell * 72 * 0.82)
@@ -74,6 +74,7 @@ def draw(matrix: Matrix, name: str) -> str:
     longest = max(len(label) for label in labels) * 0.6 * size / 72
     left, bottom = 0.15 + longest, 0.2 + (longest if steep else 0.75 * longest)
     cell = min(0.4, (drawing.PAGE_WIDTH - left - bar) / count)
+    size = min(size, cell * 72 * 0.82)
     side = cell * count
     with drawing.canvas(drawing.PAGE_WIDTH, side + bottom + 0.1) as figure:
         axes = figure.add_subplot()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from m3h.report import words
 from m3h.report.contents import Contents
 from m3h.report.figures import drawing, multiples
 
@@ -40,7 +39,7 @@ def draw(found: list[Panel], name: str) -> list[str]:
 
 def _paint(axes: Axes, panel: Panel) -> None:
     axes.bar(range(len(panel.sizes)), panel.sizes, width=0.8, color=drawing.COLOURS["joint"])
-    axes.set_title(words.shortened(panel.task, 25), loc="left", fontsize=7, pad=4, fontweight="bold")
+    multiples.heading(axes, panel.task)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes.tick_params(labelsize=6, pad=1.5)

@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 #: Inches; an A4 page less its margins.
 PAGE_WIDTH = 7.2
 PAGE_HEIGHT = 8.5
+#: Letters of the longest name that a figure shows in full.
+LONGEST = 40
 
 # Okabe and Ito's palette
 COLOURS = {"single": "#E69F00", "joint": "#0072B2", "best": "#CC79A7", "lightgbm": "#009E73", "linear": "#8C8C8C"}

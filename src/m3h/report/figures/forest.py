@@ -29,8 +29,9 @@ _CUT = {"auroc": (0.2, 1.0), "r2": (-0.5, 1.0), "silhouette": (-0.5, 1.0)}
 _REFERENCE = {"auroc": 0.5, "r2": 0.0, "silhouette": 0.0}
 
 _LABELS = 2.15  # inches left for names
+_FITTING = 34  # letters of a name that these hold; a longer one is set smaller
 _NUMBERED = ("single", "joint", "best")  # series with their numbers at the right
-_FIRST, _NEXT = 0.18, 0.56  # inches from the axes to the first number, and from one to the next
+_FIRST, _NEXT = 0.18, 0.61  # inches from the axes to the first number, and from one to the next
 _TOP, _BOTTOM = 0.42, 0.42
 _LEGEND = 4  # series whose legend fits above the axes
 _STEP = 0.062  # between the marks of one row
@@ -222,7 +223,8 @@ def _frame(axes: Axes, panel: Panel) -> None:
 def _row(axes: Axes, row: Row, panel: Panel, middle: float, height: float, *, shaded: bool) -> None:
     if shaded:
         axes.axhspan(middle - height / 2, middle + height / 2, color="#f4f6f8", linewidth=0, zorder=0)
-    _outside(axes, -_LABELS + 0.02, middle, words.shortened(row.task, 34))
+    name = words.shortened(row.task, drawing.LONGEST)
+    _outside(axes, -_LABELS + 0.02, middle, name, size=7.5 if len(name) <= _FITTING else 7.5 * _FITTING / len(name))
     low, high = panel.limits
     start = middle - _STEP * (len(panel.series) - 1) / 2
     for place, series in enumerate(panel.series):
@@ -250,11 +252,15 @@ def _mark(axes: Axes, mark: Mark, y: float, low: float, high: float) -> None:
     )
 
 
-def _outside(axes: Axes, x: float, y: float, text: str, *, color: str = drawing.INK, weight: str = "normal") -> None:
+def _outside(
+    axes: Axes, x: float, y: float, text: str, *, color: str = drawing.INK, weight: str = "normal", size: float = 7.5
+) -> None:
     """Text at ``x`` inches from the axes' left edge, at ``y`` in data."""
     width = axes.get_position().width * drawing.PAGE_WIDTH
     transform = axes.get_yaxis_transform()
-    axes.text(x / width, y, text, transform=transform, va="center_baseline", color=color, fontweight=weight)
+    axes.text(
+        x / width, y, text, transform=transform, va="center_baseline", color=color, fontweight=weight, fontsize=size
+    )
 
 
 def _heads(axes: Axes, panel: Panel) -> None:

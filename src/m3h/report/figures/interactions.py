@@ -22,8 +22,9 @@ _LARGEST_CELL = 0.56
 _LARGEST_SIDE = 4.7  # leaves room on the sheet for the words above and beneath
 _NUMBERED_UP_TO = 10
 _SLANTED_UP_TO = 24
-_RIGHT = 1.0  # inches for the names of departments
+_RIGHT = 1.3  # inches for the names of departments
 _KEY = 0.46
+_SMALLER = 0.85  # departments beside tasks, so that two tasks have room for two lines
 _LETTER = 0.6  # of its size is what a letter takes at most on average
 
 
@@ -41,7 +42,7 @@ def depth(matrix: Matrix) -> npt.NDArray[np.float64]:
 def draw(matrix: Matrix, name: str) -> str:
     """``matrix`` as SVG: a row is the task that is scored, a column the task that is added."""
     count = len(matrix.tasks)
-    labels = [words.shortened(task, 26) for task in matrix.tasks]
+    labels = [words.shortened(task, drawing.LONGEST) for task in matrix.tasks]
     named = [group for group in matrix.groups if group.name]
     right = _RIGHT if named else 0.1
     steep = count > _SLANTED_UP_TO
@@ -51,6 +52,7 @@ def draw(matrix: Matrix, name: str) -> str:
     # never so narrow that the words above the rows leave the sheet
     left, bottom = max(0.15 + longest, 1.15), 0.15 + (longest if steep else 0.8 * longest)
     cell = _cell(count, drawing.PAGE_WIDTH - left - right)
+    size = min(size, cell * 72 * 0.82)
     side = cell * count
     with drawing.canvas(drawing.PAGE_WIDTH, side + bottom + _KEY + 0.06) as figure:
         axes = figure.add_subplot()
@@ -123,7 +125,7 @@ def _rules(axes: Axes, matrix: Matrix) -> None:
 
 def _departments(axes: Axes, matrix: Matrix, cell: float, size: float) -> None:
     """Names of the groups at the right, each beside a line along its rows."""
-    count = len(matrix.tasks)
+    count, size = len(matrix.tasks), _SMALLER * size
     width = int((_RIGHT - 0.2) * 72 / (_LETTER * size))
     for group in matrix.groups:
         if not group.name:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from matplotlib.axes import Axes
 
+from m3h.report import words
 from m3h.report.figures import drawing
 
 _Panel = TypeVar("_Panel")
 _COLUMNS, _ROWS = 4, 4
 _SIDE, _GAP, _ABOVE, _BELOW = 1.4, 0.46, 0.32, 0.26
+#: Letters of a heading's line.
+_LINE = 25
+
+
+def heading(axes: Axes, name: str) -> None:
+    """A panel's name above it, on two lines where it is long."""
+    lines = textwrap.wrap(" ".join(name.split()), _LINE)
+    if len(lines) > 2:
+        lines = [lines[0], words.shortened(" ".join(lines[1:]), _LINE)]
+    axes.set_title("\n".join(lines), loc="left", fontsize=7, pad=3, fontweight="bold", linespacing=1.05)
 
 
 def sheets(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from sklearn.metrics import auc, roc_curve
 
 from m3h.report import words
@@ -121,18 +122,23 @@ def _square(axes: Axes, task: str) -> None:
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.tick_params(labelsize=6, pad=1.5)
     axes.plot([0, 1], [0, 1], color=drawing.FAINT, linewidth=0.8, zorder=1)
-    axes.set_title(words.shortened(task, 25), loc="left", fontsize=7, pad=4, fontweight="bold")
+    multiples.heading(axes, task)
 
 
 def _binary(axes: Axes, panel: Panel) -> None:
     _square(axes, panel.task)
+    # the words stay readable where a curve runs beneath them
+    behind = Rectangle((0.36, 0.0), 0.66, 0.02 + 0.1 * len(panel.curves), facecolor="white", alpha=0.8, linewidth=0)
+    axes.add_patch(behind).set_zorder(8)
     for place, made in enumerate(panel.curves):
         shade = drawing.colour(made.label)
         axes.plot(made.false_positive, made.true_positive, color=shade, linewidth=1.1, zorder=2 + place)
         text = f"{words.series(made.label)} {words.number(made.area)}"
         y = 0.06 + 0.1 * (len(panel.curves) - 1 - place)
-        axes.plot([0.4], [y + 0.005], drawing.marker(made.label), color=shade, markersize=3.2, markeredgewidth=0)
-        axes.text(0.46, y, text, ha="left", va="center_baseline", fontsize=6.2)
+        axes.plot(
+            [0.4], [y + 0.005], drawing.marker(made.label), color=shade, markersize=3.2, markeredgewidth=0, zorder=9
+        )
+        axes.text(0.46, y, text, ha="left", va="center_baseline", fontsize=6.2, zorder=9)
 
 
 def _multiclass(axes: Axes, panel: Panel) -> None:

@@ -84,7 +84,7 @@ def _paint(axes: Axes, panel: Panel) -> None:
         axes.hexbin(x, y, gridsize=22, extent=(low, high, low, high), mincnt=1, bins="log", cmap=_COLOURS, linewidths=0)
     else:
         axes.plot(x, y, "o", color=drawing.COLOURS["joint"], alpha=0.45, markersize=2.6, markeredgewidth=0)
-    axes.set_title(words.shortened(panel.task, 25), loc="left", fontsize=7, pad=4, fontweight="bold")
+    multiples.heading(axes, panel.task)
     unit = f" ({words.shortened(panel.unit, 12)})" if panel.unit else ""
     axes.set_xlabel(f"observed{unit}", fontsize=6.2, labelpad=1.5)
     axes.set_ylabel("predicted", fontsize=6.2, labelpad=1.5)
