@@ -9,7 +9,8 @@ m3h       `m3h mimic` and the encoding of the three sources, files to block;
 pandas    for each sample, filter the table by admission and time, and SciPy per signal, as HAIM does it; on a few
           samples of tables that are in memory already, in rows of the table per second of such samples.
 
-Rows are those of the three files. The pandas loop runs in the first round only. Writes series_speed.csv: medians over the rounds, peak memory of the process.
+Rows are those of the three files. The pandas loop runs in the first round only. Writes series_speed.csv: medians over
+the rounds, peak memory of the process.
 """
 
 from __future__ import annotations
