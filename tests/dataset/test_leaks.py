@@ -53,3 +53,14 @@ def test_nothing_in_nothing() -> None:
     assert constant_columns(nothing) == identical_columns(nothing) == []
     assert equal_columns(nothing, np.zeros(0), "binary") == []
     assert equal_columns(np.zeros((30, 0), dtype=np.float32), np.arange(30.0), "regression") == []
+
+
+def test_a_column_that_separates_by_few_patients_proves_nothing():
+    labels = np.repeat([1.0, 0.0], [4, 56])
+    values = np.repeat([7.0, 0.0], [4, 56]).astype(np.float32)[:, None]
+    each_its_own = np.arange(60)
+    assert equal_columns(values, labels, "binary", each_its_own) == []  # 60 over 4: 487,635 ways
+    assert equal_columns(values, labels, "binary", np.repeat(np.arange(15), 4)) == []  # the four are one patient
+    more = np.repeat([1.0, 0.0], [6, 54])
+    assert equal_columns(more.astype(np.float32)[:, None], more, "binary", each_its_own) == [0]
+    assert equal_columns(more.astype(np.float32)[:, None], more, "binary", each_its_own // 6) == []

@@ -129,7 +129,10 @@ def audit(names: Sequence[str], *, departments: bool, rows: int) -> dict[str, ob
             {"source": "demographics", "column": "age", "unit": "years", "train": numbers, "test": numbers},
             {"source": "demographics", "column": "height", "unit": "cm", "train": numbers, "test": {"known": 0}},
         ],
-        "alarms": [{"kind": "leak", "text": "lab_9 of bedside equals the label of coma"}],
+        "alarms": [
+            {"kind": "times left out", "text": "5 rows"},
+            {"kind": "feature equals label", "text": "lab_9 of bedside equals the label of coma"},
+        ],
     }
 
 

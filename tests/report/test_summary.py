@@ -104,7 +104,7 @@ def test_cautions_name_what_the_run_holds(run: Run) -> None:
     text = " ".join(cautions(contents))
     for part in (
         "1 question could not be trained or scored: trauma",
-        "1 alarm",
+        "found 1 sign of leaks",
         "Fewer than 30 test samples are a yes for death",
         "No baseline",
         "One split",

@@ -65,7 +65,14 @@ def check(
         screen.print(table)
     if found["diagnoses"]:
         screen.print(diagnoses(found["diagnoses"]), soft_wrap=True)
-    _print_alarms(screen, found["alarms"])
+    from m3h.dataset.alarms import LEAKS
+
+    # what may be a leak first, under its own name; the rest is good to know
+    for alarm in sorted(found["alarms"], key=lambda alarm: alarm["kind"] not in LEAKS):
+        head = "sign of a leak" if alarm["kind"] in LEAKS else "note"
+        screen.print(f"{head} ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
+    if not any(alarm["kind"] in LEAKS for alarm in found["alarms"]):
+        screen.print("no sign of a leak was found")
 
 
 def _run(folder: Path, study: Path | None, reading: dict[str, Any], *, as_json: bool) -> None:
@@ -80,13 +87,9 @@ def _run(folder: Path, study: Path | None, reading: dict[str, Any], *, as_json: 
     screen = console()
     rows = [(one["task_set"], one["rows"], ", ".join(one["sources"])) for one in found["networks"]]
     screen.print(plain_table("Networks of the model", ("task set", "training rows", "sources"), rows))
-    _print_alarms(screen, found["alarms"])
-
-
-def _print_alarms(screen: Any, alarms: list[dict[str, Any]]) -> None:
-    for alarm in alarms:
-        screen.print(f"note ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
-    if not alarms:
+    for alarm in found["alarms"]:
+        screen.print(f"sign of a leak ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
+    if not found["alarms"]:
         screen.print("nothing suspicious was found")
 
 

@@ -35,7 +35,7 @@ def weights(
 
     if published is not None and fetch is None:
         raise SettingError("--from without --fetch", next_step="say which weights: m3h weights --fetch NAME --from DIR")
-    if fetch is not None:
+    if fetch is not None and not _in_a_package(fetch):
         _fetch(fetch, weights, published, as_json)
     with around(weights=weights):
         found = [described(model) for model in MODELS.values()]
@@ -71,6 +71,14 @@ def described(model: Model) -> dict[str, Any]:
     except WeightsError as error:
         return content | {"state": "damaged", "get": error.next_step}
     return content | {"state": "here", "fingerprint": found.fingerprint[:12]}
+
+
+def _in_a_package(name: str) -> bool:
+    """Whether these weights came with an installed package: nothing is left to fetch."""
+    from m3h.encoders.weights import store
+    from m3h.encoders.weights.catalog import MODELS
+
+    return name in MODELS and bool(MODELS[name].package) and store.find(name) is not None
 
 
 def _fetch(name: str, place: Path | None, published: Path | None, quiet: bool) -> None:

@@ -216,7 +216,7 @@ def _equal_alarms(dataset: Dataset, labels: Labels) -> Iterator[tuple[str, str, 
     for name, block in dataset.blocks.items():
         if name in labels.task.exclude_sources:
             continue
-        found = equal_columns(block.values[rows], labels.values[rows], labels.task.kind)
+        found = equal_columns(block.values[rows], labels.values[rows], labels.task.kind, dataset.patients[rows])
         names = [f'"{block.names[column]}"' for column in found]
         # of many columns that are one finding, as of one image or text, one note
         parts = [(block.names[column], f"column {one} of source") for column, one in zip(found, names, strict=True)]

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 #: Fewer rows prove nothing: a column that is 1 for one patient separates a label that only this patient has.
 LEAST_ROWS = 20
 LEAST_OF_A_CLASS = 3
+#: How rarely chance may divide the patients as a column does: thousands of columns meet dozens of tasks.
+BY_CHANCE = 1e-6
 TOLERANCE = 1e-9
 
 Values = NDArray[np.float32]
@@ -38,34 +41,38 @@ def identical_columns(values: Values) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def equal_columns(values: Values, labels: NDArray[np.float64], kind: str) -> list[int]:
+def equal_columns(
+    values: Values, labels: NDArray[np.float64], kind: str, patients: NDArray[Any] | None = None
+) -> list[int]:
     """Columns that equal the labels or are a recoding of them, among the rows where both are known.
 
     ``values`` (row, column), ``labels`` (row,), NaN = unknown. Binary and multiclass: one value for each class, another
     for each, at least 3 rows a class; for multiclass also a column that tells one class from all others. Regression:
     Pearson's or Spearman's correlation is 1 or -1 to 1e-9. Columns known in fewer than 20 labelled rows are passed
-    over. Returns column numbers, ascending.
+    over, and so are classes of so few ``patients`` (row,) that chance divides them so in more than one of a million
+    ways (default: each row is a patient's own). Returns column numbers, ascending.
     """
     rows = ~np.isnan(labels)
+    owner = np.arange(len(labels)) if patients is None else patients
     if rows.sum() < LEAST_ROWS or values.shape[1] == 0:
         return []
-    values, labels = values[rows], labels[rows]
+    values, labels, owner = values[rows], labels[rows], owner[rows]
     known = np.flatnonzero((~np.isnan(values)).sum(axis=0) >= LEAST_ROWS)
     values = values[:, known]
     if kind == "regression":
         order = np.argsort(labels, kind="stable")
         found = np.array([_same_order(column, labels[order]) for column in values[order].T], dtype=bool)
     else:
-        found = _recoded(values, labels)
+        found = _recoded(values, labels, owner)
     if kind == "multiclass":
         # a text column becomes one column for each of its words, which tells one class from the rest
         for label in np.unique(labels):
-            found |= _recoded(values, labels == label)
+            found |= _recoded(values, labels == label, owner)
     return [int(column) for column in known[found]]
 
 
-def _recoded(values: Values, labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """(column,): whether all known values of a class are equal, and no two classes share one."""
+def _recoded(values: Values, labels: NDArray[Any], owner: NDArray[Any]) -> NDArray[np.bool_]:
+    """(column,): whether all known values of a class are equal, no two classes share one, and it is not by chance."""
     fits = np.ones(values.shape[1], dtype=bool)
     codes: list[NDArray[Any]] = []
     for label in np.unique(labels):
@@ -79,7 +86,17 @@ def _recoded(values: Values, labels: NDArray[Any]) -> NDArray[np.bool_]:
     distinct = (~np.isnan(table)).sum(axis=0)
     shared = (table[1:] == table[:-1]).any(axis=0)
     recoded: NDArray[np.bool_] = fits & (distinct >= 2) & ~shared
+    for column in np.flatnonzero(recoded):
+        known = ~np.isnan(values[:, column])
+        recoded[column] = _ways(owner[known], labels[known]) >= 1 / BY_CHANCE
     return recoded
+
+
+def _ways(owner: NDArray[Any], labels: NDArray[Any]) -> float:
+    """In how many ways the patients could be divided into classes as large as these; a patient of several classes
+    counts once in each."""
+    sizes = [len(np.unique(owner[labels == label])) for label in np.unique(labels)]
+    return float(np.exp(gammaln(sum(sizes) + 1) - sum(gammaln(size + 1) for size in sizes)))
 
 
 def _same_order(column: NDArray[np.float32], labels: NDArray[np.float64]) -> bool:

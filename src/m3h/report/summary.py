@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from m3h.dataset.alarms import LEAKS
 from m3h.report import choices, interactions, words
 from m3h.report.cohort import left_out
 from m3h.report.contents import Contents, Verdict, series_of, verdict
@@ -224,8 +225,9 @@ def cautions(contents: Contents) -> list[str]:
     if failed:
         found.append(f"{words.counted(len(failed), 'training')} did not end well; see the warnings at the end.")
     alarms = contents.audit.get("alarms") or []
-    if alarms:
-        found.append(f"The audit of the data raised {words.counted(len(alarms), 'alarm')}: see How it was made.")
+    leaks = [alarm for alarm in alarms if alarm["kind"] in LEAKS]
+    if leaks:
+        found.append(f"The audit of the data found {words.counted(len(leaks), 'sign')} of leaks: see How it was made.")
     few = [
         task["name"]
         for task in contents.tasks
