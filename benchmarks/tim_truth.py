@@ -49,6 +49,7 @@ RARE = (
 )
 CHOICES = {"common": COMMON, "rare": RARE}
 HEAD = [
+    "tasks",
     "labels",
     "patients",
     "samples",
