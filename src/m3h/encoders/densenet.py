@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,17 +13,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from m3h.core.errors import WeightsError
-from m3h.encoders import chunks, frozen
-from m3h.encoders.at_once import Precision, check_precision, in_order
-from m3h.encoders.block import Block, Bools, EncoderState
+from m3h.encoders import chunks
+from m3h.encoders.at_once import Precision, in_order
+from m3h.encoders.block import Block, EncoderState
 from m3h.encoders.chunks import Profile
 from m3h.encoders.embeddings import Vector, embedded
+from m3h.encoders.frozen import Frozen
 from m3h.encoders.surroundings import Device, now
-from m3h.encoders.vision import read_grey
+from m3h.encoders.vision import read_grey, refusing_bombs
 from m3h.encoders.weights import store
 from m3h.encoders.weights.store import Weights
 from m3h.hospital.sources import Images
@@ -44,7 +42,7 @@ _PIECE, _BATCH = 16, 64
 
 
 @dataclass(frozen=True)
-class DenseNet121Chex:
+class DenseNet121Chex(Frozen):
     """DenseNet-121 trained on CheXpert (TorchXRayVision, Cohen et al. 2022).
 
     ``output`` "dense": 1,024 numbers an image, its last feature maps (ReLU, mean over places), columns
@@ -62,43 +60,24 @@ class DenseNet121Chex:
     """
 
     name: ClassVar[str] = "densenet121-chex"
-    version: ClassVar[int] = 1
 
     output: Literal["dense", "predictions"] = "dense"
     aggregate: Literal["newest", "mean"] = "newest"
     profile: Profile = "strict"
     crop: Crop = "none"
-    precision: Precision = "float32"
 
-    def __post_init__(self) -> None:
-        check_precision(self.precision, now().device)
-        store.require(self.name)
-
-    @property
-    def pretrained(self) -> str:
-        """The fingerprint of the weights."""
-        return store.require(self.name).fingerprint
-
-    @property
-    def identity(self) -> str:
-        """Of the weights and all else that changes what the network gives for an image."""
-        return frozen.identity(self.name, version=self.version, crop=self.crop, precision=self.precision)
-
-    def fit(self, data: Images, rows: Bools) -> EncoderState:
-        """Nothing is learnt; the state tells the weights."""
-        return frozen.learnt(self.name)
+    def _reading(self) -> dict[str, Any]:
+        return {"crop": self.crop}
 
     def transform(self, source: str, data: Images, state: EncoderState) -> Block:
         """Encode all samples. Errors: WeightsError where weights are missing, damaged or others than in training."""
-        weights = frozen.the_same(self.name, state)
+        weights = self._weights_of(state)
         wanted = [paths[-1:] if self.aggregate == "newest" else paths for paths in data.paths]
         keys = _hashed(list(dict.fromkeys(path for paths in wanted for path in paths)))
         files = {key: path for path, key in keys.items() if key is not None}
         places = {key: place for place, key in enumerate(files)}
         features = features_of(store.described(weights))
-        with warnings.catch_warnings():
-            # Pillow warns of images above its limit and refuses those above twice of it; here the limit is the limit
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with refusing_bombs():
             vectors = embedded(
                 self.identity,
                 list(places),
@@ -184,7 +163,7 @@ class Eye:
         chances = calibrated(torch.sigmoid(self.network.classifier(dense)), self.thresholds)
         found = torch.cat([dense, chances], dim=1).cpu()
         if not torch.isfinite(found).all():
-            raise _unfit(self.weights, "the network gives numbers that are not finite")
+            raise store.unfit(self.weights, "the network gives numbers that are not finite")
         return np.ascontiguousarray(found.numpy())
 
 
@@ -205,9 +184,9 @@ def open_eye(weights: Weights, precision: Precision, device: Device) -> Eye:
     try:
         network.load_state_dict(usable, strict=True, assign=True)
     except RuntimeError as error:
-        raise _unfit(weights, f"{store.TENSORS} does not fit {store.CONFIG}") from error
+        raise store.unfit(weights, f"{store.TENSORS} does not fit {store.CONFIG}") from error
     if len(thresholds) != len(FINDINGS):
-        raise _unfit(weights, f"{store.CONFIG} needs {len(FINDINGS)} thresholds")
+        raise store.unfit(weights, f"{store.CONFIG} needs {len(FINDINGS)} thresholds")
     return Eye(network, torch.tensor(thresholds), weights, precision, device)
 
 
@@ -259,11 +238,3 @@ def _hash(path: Path) -> bytes | None:
             return hashlib.file_digest(stream, "sha256").digest()
     except OSError:
         return None
-
-
-def _unfit(weights: Weights, what: str) -> WeightsError:
-    return WeightsError(
-        what,
-        where=f'encoder "{weights.model.name}": {weights.folder}',
-        next_step=f"get the weights of {weights.model.title} again",
-    )

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from m3h.encoders import chunks, frozen
-from m3h.encoders.at_once import Precision, check_precision
-from m3h.encoders.block import Block, Bools, EncoderState
+from m3h.encoders import chunks
+from m3h.encoders.block import Block, EncoderState
 from m3h.encoders.chunks import Chunk, Ids, Profile
 from m3h.encoders.embeddings import embedded
+from m3h.encoders.frozen import Frozen
 from m3h.encoders.surroundings import now
 from m3h.encoders.transformer import Pooling, Reader, WordPieces, open_reader
 from m3h.encoders.weights import store
@@ -28,30 +28,12 @@ HAIM_ORIGIN = -87_600.0
 
 
 @dataclass(frozen=True)
-class _Pretrained:
+class _Notes(Frozen):
     """A note is cut into chunks of at most ``limit`` tokens; each distinct chunk is encoded once."""
 
-    name: ClassVar[str]
-    version: ClassVar[int] = 1
     pooling: ClassVar[Pooling]
     #: Tokens of a chunk, besides [CLS] and [SEP].
     limit: ClassVar[int]
-
-    precision: Precision = "float32"
-
-    def __post_init__(self) -> None:
-        check_precision(self.precision, now().device)
-        store.require(self.name)
-
-    @property
-    def pretrained(self) -> str:
-        """The fingerprint of the weights."""
-        return store.require(self.name).fingerprint
-
-    @property
-    def identity(self) -> str:
-        """Of the weights and all else, beside version and options, that changes the numbers."""
-        return frozen.identity(self.name, version=self.version, lower=self._lower, precision=self.precision)
 
     @property
     def _lower(self) -> bool:
@@ -62,13 +44,12 @@ class _Pretrained:
     def _profile(self) -> Profile:
         return "strict"
 
-    def fit(self, data: Texts, rows: Bools) -> EncoderState:
-        """Nothing is learnt; the state tells the weights."""
-        return frozen.learnt(self.name)
+    def _reading(self) -> dict[str, Any]:
+        return {"lower": self._lower}
 
     def transform(self, source: str, data: Texts, state: EncoderState) -> Block:
         """Encode all samples. Errors: WeightsError where weights are missing, damaged or others than in training."""
-        weights = frozen.the_same(self.name, state)
+        weights = self._weights_of(state)
         pieces = WordPieces(weights, lower=self._lower)
         found = self._cut(data, pieces)
         width = int(store.described(weights)["hidden_size"])
@@ -141,7 +122,7 @@ class _Cut:
 
 
 @dataclass(frozen=True)
-class ClinicalBert(_Pretrained):
+class ClinicalBert(_Notes):
     """Bio+Clinical BERT (Alsentzer et al. 2019), 768 numbers a sample: its pooler output for chunks of 510 tokens.
 
     ``profile`` "strict": cased, as it was trained; whole notes are read; a note weighs 1 + the hours since the
@@ -167,7 +148,7 @@ class ClinicalBert(_Pretrained):
 
 
 @dataclass(frozen=True)
-class MiniLm(_Pretrained):
+class MiniLm(_Notes):
     """all-MiniLM-L6-v2 (sentence-transformers), 384 numbers a sample: a general model of English, small and quick.
 
     The mean of its last states over the tokens of a chunk, brought to length 1; chunks of 254 tokens, as it was

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from m3h.core.errors import WeightsError
 from m3h.encoders.at_once import Precision, in_order
 from m3h.encoders.chunks import Ids
 from m3h.encoders.embeddings import Vector
@@ -51,10 +50,10 @@ class WordPieces:
         try:
             words = path.read_text(encoding="utf-8").split("\n")
         except (OSError, ValueError) as error:
-            raise _unfit(weights, f"{store.VOCABULARY} is missing or no text") from error
+            raise store.unfit(weights, f"{store.VOCABULARY} is missing or no text") from error
         vocabulary = {word.rstrip("\r"): number for number, word in enumerate(words) if word}
         if missing := [word for word in SPECIAL if word not in vocabulary]:
-            raise _unfit(weights, f"{store.VOCABULARY} lacks {', '.join(missing)}")
+            raise store.unfit(weights, f"{store.VOCABULARY} lacks {', '.join(missing)}")
         self.first, self.last, self.padding = (vocabulary[word] for word in SPECIAL[:3])
         self.tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=SPECIAL[3], max_input_chars_per_word=100))
         self.tokenizer.normalizer = BertNormalizer(lowercase=lower)
@@ -102,7 +101,7 @@ class Reader:
             mask[row, : len(whole)] = 1
         vectors = self._forward(ids.to(self.device), mask.to(self.device))[: len(chunks)].float().cpu()
         if not torch.isfinite(vectors).all():
-            raise _unfit(self.weights, "the model gives numbers that are not finite")
+            raise store.unfit(self.weights, "the model gives numbers that are not finite")
         return np.ascontiguousarray(vectors.numpy())
 
     def _forward(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -131,7 +130,7 @@ def open_reader(
     try:
         network.load_state_dict(usable, strict=True, assign=True)
     except RuntimeError as error:
-        raise _unfit(weights, f"{store.TENSORS} does not fit {store.CONFIG}") from error
+        raise store.unfit(weights, f"{store.TENSORS} does not fit {store.CONFIG}") from error
     # two buffers that no file holds; what is in them is given with each batch
     for name, buffer in dict(network.named_buffers()).items():
         module, _, own = name.rpartition(".")
@@ -165,11 +164,3 @@ def batched(lengths: Mapping[int, int], device: Device = "cpu") -> list[tuple[in
         rows = rows_of(length, device)
         batches += [(length, things[at : at + rows]) for at in range(0, len(things), rows)]
     return batches
-
-
-def _unfit(weights: Weights, what: str) -> WeightsError:
-    return WeightsError(
-        what,
-        where=f'encoder "{weights.model.name}": {weights.folder}',
-        next_step=f"get the weights of {weights.model.title} again",
-    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +72,7 @@ class Hog:
         present = np.zeros(data.samples, dtype=bool)
         unreadable = []
         rows = [row for row, paths in enumerate(data.paths) if paths]
-        with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            # Pillow warns of images above its limit and refuses those above twice of it; here the limit is the limit
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with refusing_bombs(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             for row, numbers in zip(rows, pool.map(self._encode, [data.paths[row][-1] for row in rows]), strict=True):
                 if numbers is None:
                     unreadable.append(row)
@@ -108,6 +108,15 @@ class Hog:
         gradients = [f"hog.{y}.{x}.{v}.{u}.{o}" for y, x, v, u, o in np.ndindex(shape)]
         brightness = ["intensity.mean", "intensity.sd", *(f"intensity.p{p}" for p in PERCENTILES), "aspect_ratio"]
         return (*gradients, *brightness)
+
+
+@contextlib.contextmanager
+def refusing_bombs() -> Iterator[None]:
+    """Images above Pillow's limit against decompression bombs cannot be read, in all threads."""
+    with warnings.catch_warnings():
+        # Pillow warns of images above its limit and refuses those above twice of it; here the limit is the limit
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def read_grey(path: Path) -> NDArray[np.float32]:

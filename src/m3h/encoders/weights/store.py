@@ -139,6 +139,15 @@ def write(
     return _recorded(model, folder)
 
 
+def unfit(weights: Weights, what: str) -> WeightsError:
+    """The error of weights that are whole, and yet no model of their kind."""
+    return WeightsError(
+        what,
+        where=f'encoder "{weights.model.name}": {weights.folder}',
+        next_step=f"get the weights of {weights.model.title} again",
+    )
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal digits."""
     with path.open("rb") as stream:
