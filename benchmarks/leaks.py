@@ -1,6 +1,7 @@
 """Planted leaks that the audit catches, and alarms on clean studies; writes docs/results/leaks.csv and leaks_clean.csv.
 
     python benchmarks/leaks.py --studies ../shared/data
+    python benchmarks/leaks.py --disguises 2 --seed 5 --out /tmp/leaks   # a glance that leaves the results alone
 
 Each leak is planted in random disguises (tests/disguises*.py, tests/disguised_models.py) into the study of a simulated
 hospital, a saved model into that of covid-cxr. A leak counts as caught if an alarm of a kind that fits it is raised.
@@ -26,7 +27,7 @@ from disguises import codes_of_the_stay, label_in_disguise, own_report  # noqa: 
 from disguises_in_tables import known_later, one_person_twice  # noqa: E402
 from m3h.cli.check_run import check_run  # noqa: E402
 from m3h.core import seeds  # noqa: E402
-from m3h.dataset.alarms import LEAKS  # noqa: E402
+from m3h.dataset.audit import LEAKS  # noqa: E402
 from m3h.dataset.build import build, read_study  # noqa: E402
 from planted import Host, Planting, leaks, make_host, plant  # noqa: E402
 
@@ -44,13 +45,13 @@ SEED = 1
 HOSPITALS = ((300, 11), (200, 1), (200, 2), (600, 3))
 
 
-def planted(host: Host, folder: Path, disguises: int) -> list[list[object]]:
+def planted(host: Host, folder: Path, disguises: int, seed: int) -> list[list[object]]:
     """A row for each leak: its name, disguises, caught, and what was missed."""
     rows: list[list[object]] = []
     for leak, (disguise, kinds) in PLANTED.items():
         missed = []
         for number in range(disguises):
-            study = plant(host, folder / f"{disguise.__name__}{number}", seeds.generator(SEED, "leak", leak, number))
+            study = plant(host, folder / f"{disguise.__name__}{number}", seeds.generator(seed, "leak", leak, number))
             how = disguise(study)
             found = {alarm["kind"] for alarm in study.alarms()}
             print(f"{leak}: {how}: {', '.join(sorted(found)) or 'nothing'}", flush=True)
@@ -60,13 +61,13 @@ def planted(host: Host, folder: Path, disguises: int) -> list[list[object]]:
     return rows
 
 
-def models(study: Path, folder: Path, disguises: int) -> list[object]:
+def models(study: Path, folder: Path, disguises: int, seed: int) -> list[object]:
     """The row of saved models that were scaled on other rows. An honest one must raise no alarm."""
     data = build(read_study(study), cache=folder / "cache")
     fitted = quick_model(data)
     leak, missed = "a model scaled on other rows", []
     for number in range(disguises):
-        random: np.random.Generator = seeds.generator(SEED, "leak", leak, number)
+        random: np.random.Generator = seeds.generator(seed, "leak", leak, number)
         how = scaled_on_other_rows(fitted, data, folder / f"model{number}", random)
         found = check_run(folder / f"model{number}", study, {"cache": folder / "cache"}, lambda text, share: None)
         print(f"{leak}: {how}: {len(found['alarms'])} alarms", flush=True)
@@ -102,17 +103,19 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--disguises", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the disguises")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results")
     given = parser.parse_args(arguments)
-    results = ROOT / "docs" / "results"
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         patients, seed = HOSPITALS[0]
         host = make_host(folder / "host", patients=patients, seed=seed, events=100)
         quiet = clean(given.studies, folder, host)
-        rows = planted(host, folder, given.disguises)
-        rows.append(models(given.studies / "covid-cxr" / "study.toml", folder, given.disguises))
-    _write(results / "leaks.csv", ["leak", "disguises", "caught", "missed", "which"], rows)
-    _write(results / "leaks_clean.csv", ["clean study", "samples", "tasks", "alarms of leaks", "kinds"], quiet)
+        rows = planted(host, folder, given.disguises, given.seed)
+        rows.append(models(given.studies / "covid-cxr" / "study.toml", folder, given.disguises, given.seed))
+    given.out.mkdir(parents=True, exist_ok=True)
+    _write(given.out / "leaks.csv", ["leak", "disguises", "caught", "missed", "which"], rows)
+    _write(given.out / "leaks_clean.csv", ["clean study", "samples", "tasks", "alarms of leaks", "kinds"], quiet)
 
 
 def _write(file: Path, heads: list[str], rows: list[list[object]]) -> None:

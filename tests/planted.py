@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from m3h.dataset.alarms import LEAKS
-from m3h.dataset.audit import audit
+from m3h.dataset.audit import LEAKS, audit
 from m3h.dataset.build import build, read_study
 from m3h.dataset.dataset import Dataset
 from m3h.hospital.mimic.build import make_study
@@ -107,7 +106,7 @@ def make_host(
     """Simulate a hospital and make its study; of the diseases only ``tasks`` are kept, (): all 44 tasks. ``without``
     names sources that are left out."""
     simulate(folder / "hospital", patients=patients, seed=seed, events_per_stay=events)
-    choices = Choices("strict", 24.0, False)
+    choices = Choices()
     make_study(folder / "hospital", folder / "clean", choices=choices, encoders="offline", say=lambda text: None)
     path = folder / "clean" / "study.toml"
     if tasks:

@@ -26,18 +26,22 @@ def check_run(run: Path, study: Path | None, build: dict[str, Any], say: Say) ->
     Errors: FolderError where no model is; SettingError where the study file is not found; DataError where the tables
     are not those the model was trained on.
     """
-    from m3h.api import saved
-    from m3h.dataset.build import build as read
-    from m3h.dataset.build import read_study
-    from m3h.dataset.refit import encoder_alarms, scaler_alarms, side_alarms
-    from m3h.training.batches import trial_rows
+    from m3h.api.folder import read_facts
+    from m3h.encoders.mistakes import read_study
 
     say("reading the model", None)
-    fitted, _ = saved.load(run)
+    read_facts(run)
     told = _told(run)
     given = read_study(study or _study_file(run, told))
+    # these take seconds to load, which nobody should wait for to hear of a mistyped name
+    from m3h.api import saved
+    from m3h.dataset.audit.refit import encoder_alarms, scaler_alarms, side_alarms
+    from m3h.dataset.build import build as read
+    from m3h.training.batches import trial_rows
+
+    fitted, _ = saved.load(run)
     say("reading the study", None)
-    data = read(_as_trained(given, fitted), progress=say, **build)
+    data = read(_as_trained(given, fitted), looks=False, progress=say, **build)
     _refuse_other_data(data, fitted, told, run)
     say("auditing", None)
     networks, alarms = [], list(encoder_alarms(data, fitted.states))

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from m3h.core.errors import DataError, SettingError, StudyError, nearest
 from m3h.core.fingerprint import NUMERICS, canonical, fingerprint
+from m3h.dataset.audit.looks import look
 from m3h.dataset.dataset import Dataset, Labels, Strings
-from m3h.dataset.looks import look
 from m3h.dataset.split import split_patients
 from m3h.dataset.usable import reason_unusable
 from m3h.encoders import options
 from m3h.encoders.block import Block, EncoderState
 from m3h.encoders.cache import Encoded, default_cache, encode, encode_new
+from m3h.encoders.mistakes import read_study as read_study
 from m3h.encoders.surroundings import Device, around
 from m3h.hospital import check
 from m3h.hospital.codes import CodedLabels, read_codes
@@ -29,8 +30,6 @@ from m3h.hospital.labels import encode as encode_labels
 from m3h.hospital.samples import SampleTable, read_samples
 from m3h.hospital.sources import Counts
 from m3h.hospital.tables import Tables
-from m3h.study.lines import line_of
-from m3h.study.read import parse
 from m3h.study.spec import Source, Study
 from m3h.study.task import Task
 
@@ -45,6 +44,7 @@ def build(
     tasks: Sequence[str] | None = None,
     weights: Path | None = None,
     device: Device = "cpu",
+    looks: bool = True,
     progress: Callable[[str, float | None], None] | None = None,
 ) -> Dataset:
     """Read and encode everything a study names.
@@ -52,10 +52,11 @@ def build(
     The dataset holds all tasks of the study, also those that cannot be used, with their reasons; ``tasks`` are names
     that must be usable. Encoders are fitted on the training part; ``cache`` None encodes everything anew. A broken
     image makes its source absent for the sample and is counted; ``strict`` makes it an error. Pretrained weights are
-    looked for in the folder ``weights``, then in the user's cache folder, and run on ``device``. ``progress`` is told
-    each step in words, and how far it is (0 to 1) where that is known. Errors: StudyError with all mistakes of tables,
-    columns and options; DataError where values do not fit, a patient is on both sides of a given split, or no task can
-    be used; WeightsError; SettingError for a name in ``tasks`` that is unknown or cannot be used.
+    looked for in the folder ``weights``, then in the user's cache folder, and run on ``device``. Without ``looks`` the
+    tables and texts are not searched for leaks (``facts["tables"]``), which takes time that only an audit pays back.
+    ``progress`` is told each step in words, and how far it is (0 to 1) where that is known. Errors: StudyError with all
+    mistakes of tables, columns and options; DataError where values do not fit, a patient is on both sides of a given
+    split, or no task can be used; WeightsError; SettingError for a name in ``tasks`` that is unknown or cannot be used.
     """
     say = progress or (lambda text, share: None)
     _check_names(study, tasks or ())
@@ -90,6 +91,8 @@ def build(
             states={name: one.state for name, one in encoded.items()},
             facts={**dataset.facts, "split": split_facts, "sources": counts, **_code_facts(coded)},
         )
+        if not looks:
+            return dataset
         say("looking for leaks in the tables", None)
         found = look(tables, study, samples, dataset)
     return replace(dataset, facts={**dataset.facts, "tables": found})
@@ -151,22 +154,6 @@ def _check_names(study: Study, tasks: Sequence[str]) -> None:
     for name in tasks:
         if name not in known:
             raise SettingError(f'unknown task "{name}"{nearest(name, known)}')
-
-
-def read_study(path: Path) -> Study:
-    """Read a study file; where it holds mistakes, look at its tables too, so that one StudyError tells all of them."""
-    try:
-        return Study.read(path)
-    except StudyError as error:
-        study, _ = parse(path)
-        if study is None:
-            raise
-        with Tables(study) as tables:
-            more = [*check.problems(study, tables), *options.problems(study)]
-        known = {problem.place for problem in error.problems}
-        more = [problem for problem in more if problem.place not in known]
-        mistakes = sorted([*error.problems, *more], key=lambda problem: line_of(problem.place))
-        raise StudyError(str(path), mistakes) from None
 
 
 def _refuse_mistakes(study: Study, tables: Tables) -> None:

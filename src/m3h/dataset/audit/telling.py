@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from m3h.dataset.audit.probes import any_of, source_scores
+from m3h.dataset.audit.questions import Question, questions
+from m3h.dataset.audit.screen import Single, best_pair, single
+from m3h.dataset.audit.table import Numbers, Standard, Table
 from m3h.dataset.dataset import Dataset
-from m3h.dataset.probes import any_of, source_scores
-from m3h.dataset.questions import Question, questions
-from m3h.dataset.screen import Pair, Single, Table, best_pair, single
 
 Alarm = dict[str, Any]
 
@@ -69,13 +70,18 @@ def _alarms(table: Table, question: Question, words: Mapping[str, Any]) -> Itera
     texts = list(_texts(question, words))
     yield from texts
     found = list(_single(table, columns, alone, question))
-    if not found:
-        found = list(_pair(table, columns, alone, question))
+    yield from found or _together(table, columns, alone, question, texts=bool(texts))
+
+
+def _together(table: Table, columns: Numbers, alone: Single, question: Question, *, texts: bool) -> list[Alarm]:
+    """What columns tell that no single one does."""
+    standard = table.standard(columns, question)
+    found = list(_pair(table, standard, alone, question))
     if not found and question.kind == "binary":
         found = list(_rule(table, columns, question))
     if not found and not texts:
-        found = list(_source(table, alone, question))
-    yield from found
+        found = list(_source(table, standard, alone, question))
+    return found
 
 
 def too_good(score: float, other: float, question: Question, answers: tuple[int, int]) -> bool:
@@ -115,7 +121,7 @@ def _error(score: float, kind: str, answers: tuple[int, int]) -> float:
     return float(np.sqrt(max(spread, 0.0) / (no * yes)))
 
 
-def _single(table: Table, columns: Any, alone: Single, question: Question) -> Iterator[Alarm]:
+def _single(table: Table, columns: Numbers, alone: Single, question: Question) -> Iterator[Alarm]:
     everyone = _everyone(question)
     order = np.argsort(-alone.values, kind="stable")
     best = int(order[0])
@@ -131,7 +137,7 @@ def _single(table: Table, columns: Any, alone: Single, question: Question) -> It
         yield _alarm("missing tells label", question, table, together, top)
 
 
-def _next_best(table: Table, columns: Any, alone: Single, order: Any, question: Question) -> float:
+def _next_best(table: Table, columns: Numbers, alone: Single, order: Numbers, question: Question) -> float:
     """The best score of a column that is not nearly the best one over again."""
     first = table.codes[columns[order[0]], question.rows].astype(np.float64)
     for number in order[1:]:
@@ -143,13 +149,13 @@ def _next_best(table: Table, columns: Any, alone: Single, order: Any, question: 
     return 0.0
 
 
-def _pair(table: Table, columns: Any, alone: Single, question: Question) -> Iterator[Alarm]:
-    found: Pair = best_pair(table, columns, question)
+def _pair(table: Table, standard: Standard, alone: Single, question: Question) -> Iterator[Alarm]:
+    found = best_pair(standard, question.kind)
     if too_good(found.score, float(alone.values.max(initial=0.0)), question, _everyone(question)):
         yield _alarm("columns tell label", question, table, list(found.columns), found.score)
 
 
-def _rule(table: Table, columns: Any, question: Question) -> Iterator[Alarm]:
+def _rule(table: Table, columns: Numbers, question: Question) -> Iterator[Alarm]:
     found = any_of(table, columns, question)
     usual = float(question.answers.mean())
     if found.rows >= RULE_ROWS and found.coverage >= COVERED and 1 - found.precision <= WRONG * (1 - usual):
@@ -166,8 +172,8 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(f'"{name}"' for name in names[:3])
 
 
-def _source(table: Table, alone: Single, question: Question) -> Iterator[Alarm]:
-    scores = source_scores(table, question)
+def _source(table: Table, standard: Standard, alone: Single, question: Question) -> Iterator[Alarm]:
+    scores = source_scores(table, standard, question.kind)
     best = max(scores, key=lambda name: scores[name])
     others = [score for name, score in scores.items() if name != best]
     rival = max([*others, float(alone.values.max(initial=0.0))])

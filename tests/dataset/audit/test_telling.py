@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from m3h.dataset.audit.questions import Question
+from m3h.dataset.audit.telling import beyond_chance, telling, too_good
+from m3h.dataset.audit.words import word_scores
 from m3h.dataset.build import build, read_study
 from m3h.dataset.dataset import Dataset
-from m3h.dataset.questions import Question
-from m3h.dataset.telling import beyond_chance, telling, too_good
-from m3h.dataset.words import word_scores
 from m3h.hospital.sources import Texts
 from made import make_dataset
 

@@ -9,30 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from m3h.dataset.audit.telling import telling
+from m3h.dataset.audit.twins import twins
 from m3h.dataset.dataset import Dataset
-from m3h.dataset.telling import telling
-from m3h.dataset.twins import twins
 
 Alarm = dict[str, Any]
 
-#: Kinds of alarms that mean a leak; others say what was counted.
-LEAKS = (
-    "feature equals label",
-    "column tells label",
-    "columns tell label",
-    "missing tells label",
-    "rule tells label",
-    "source tells label",
-    "text tells label",
-    "time not declared",
-    "computed afterwards",
-    "codes among inputs",
-    "patient on both sides",
-)
-
 
 def leak_alarms(dataset: Dataset) -> Iterator[Alarm]:
-    """Every sign of a leak but equal columns (m3h.dataset.leaks), which :func:`m3h.dataset.audit.audit` names."""
+    """Every sign of a leak but equal columns (m3h.dataset.audit.leaks), which m3h.dataset.audit.overview names."""
     yield from _times(dataset)
     yield from _afterwards(dataset)
     yield from _beside(dataset)

@@ -14,6 +14,10 @@ LEAST_OF_A_CLASS = 3
 #: How rarely chance may divide the patients as a column does: thousands of columns meet dozens of tasks.
 BY_CHANCE = 1e-6
 TOLERANCE = 1e-9
+#: Rows that are looked at before all of them are.
+GLANCE = 200
+#: Columns that are looked at together.
+BLOCK = 64
 
 Values = NDArray[np.float32]
 
@@ -56,12 +60,16 @@ def equal_columns(
     owner = np.arange(len(labels)) if patients is None else patients
     if rows.sum() < LEAST_ROWS or values.shape[1] == 0:
         return []
-    values, labels, owner = values[rows], labels[rows], owner[rows]
-    known = np.flatnonzero((~np.isnan(values)).sum(axis=0) >= LEAST_ROWS)
-    values = values[:, known]
+    known = np.arange(values.shape[1]) if kind == "regression" else _steady(values, labels, kind)
+    values, labels, owner = values[np.ix_(rows, known)], labels[rows], owner[rows]
+    enough = (~np.isnan(values)).sum(axis=0) >= LEAST_ROWS
+    values, known = values[:, enough], known[enough]
+    if not len(known):
+        return []
     if kind == "regression":
         order = np.argsort(labels, kind="stable")
-        found = np.array([_same_order(column, labels[order]) for column in values[order].T], dtype=bool)
+        found = _likely(values[order], labels[order])
+        found[found] = [_same_order(column, labels[order]) for column in values[np.ix_(order, found)].T]
     else:
         found = _recoded(values, labels, owner)
     if kind == "multiclass":
@@ -69,6 +77,25 @@ def equal_columns(
         for label in np.unique(labels):
             found |= _recoded(values, labels == label, owner)
     return [int(column) for column in known[found]]
+
+
+def _steady(values: Values, labels: NDArray[np.float64], kind: str) -> NDArray[np.int64]:
+    """Numbers of the columns that have one value in each class, or in one class and in all others, in some of the rows:
+    few columns have, and only those can have it in all."""
+    some = np.flatnonzero(~np.isnan(labels))
+    some = some[np.unique(np.linspace(0, len(some) - 1, GLANCE).astype(np.int64))]
+    values, labels = values[some], labels[some]
+    classes = np.unique(labels)
+    ways = [labels, *((labels == label).astype(np.float64) for label in classes if kind == "multiclass")]
+    found = np.zeros(values.shape[1], dtype=bool)
+    for way in ways:
+        fits = np.ones(values.shape[1], dtype=bool)
+        for label in np.unique(way):
+            part = values[way == label]
+            low, high = np.fmin.reduce(part, axis=0), np.fmax.reduce(part, axis=0)
+            fits &= (low == high) | np.isnan(low)
+        found |= fits
+    return np.flatnonzero(found)
 
 
 def _recoded(values: Values, labels: NDArray[Any], owner: NDArray[Any]) -> NDArray[np.bool_]:
@@ -88,15 +115,38 @@ def _recoded(values: Values, labels: NDArray[Any], owner: NDArray[Any]) -> NDArr
     recoded: NDArray[np.bool_] = fits & (distinct >= 2) & ~shared
     for column in np.flatnonzero(recoded):
         known = ~np.isnan(values[:, column])
-        recoded[column] = _ways(owner[known], labels[known]) >= 1 / BY_CHANCE
+        recoded[column] = _ways(owner[known], labels[known]) >= -np.log(BY_CHANCE)
     return recoded
 
 
 def _ways(owner: NDArray[Any], labels: NDArray[Any]) -> float:
-    """In how many ways the patients could be divided into classes as large as these; a patient of several classes
-    counts once in each."""
+    """The logarithm of the number of ways to divide the patients into classes as large as these; a patient of several
+    classes counts once in each."""
     sizes = [len(np.unique(owner[labels == label])) for label in np.unique(labels)]
-    return float(np.exp(gammaln(sum(sizes) + 1) - sum(gammaln(size + 1) for size in sizes)))
+    return float(gammaln(sum(sizes) + 1) - sum(gammaln(size + 1) for size in sizes))
+
+
+def _likely(values: Values, labels: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(column,): what may pass a closer look: nearly a straight line of the ascending labels, or rising or falling with
+    them wherever a few rows are looked at."""
+    found = np.zeros(values.shape[1], dtype=bool)
+    glance = np.unique(np.linspace(0, len(labels) - 1, GLANCE).astype(np.int64))
+    for begin in range(0, values.shape[1], BLOCK):
+        part = values[:, begin : begin + BLOCK].astype(np.float64)
+        missing = np.isnan(part)
+        count = len(part) - missing.sum(axis=0)
+        x = np.where(missing, 0, part - np.where(missing, 0, part).sum(axis=0) / count)
+        y = np.where(missing, 0, labels[:, None])
+        y = np.where(missing, 0, y - y.sum(axis=0) / count)
+        product, xx, yy = (np.einsum("ij,ij->j", *pair) for pair in ((x, y), (x, x), (y, y)))
+        straight = np.abs(product) >= (1 - 2 * TOLERANCE) * np.sqrt(xx * yy)
+        few = part[glance]
+        # none may be below one before it, or none above; gaps tell nothing
+        up = few >= np.fmax.accumulate(few, axis=0)
+        down = few <= np.fmin.accumulate(few, axis=0)
+        gap = missing[glance]
+        found[begin : begin + BLOCK] = straight | (up | gap).all(axis=0) | (down | gap).all(axis=0)
+    return found
 
 
 def _same_order(column: NDArray[np.float32], labels: NDArray[np.float64]) -> bool:

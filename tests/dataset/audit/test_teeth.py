@@ -10,7 +10,7 @@ import pytest
 from disguises import codes_of_the_stay, label_in_disguise, own_report
 from disguises_in_tables import known_later, one_person_twice
 from m3h.core import seeds
-from m3h.dataset.alarms import LEAKS
+from m3h.dataset.audit import LEAKS
 from planted import Host, Planting, leaks, make_host, plant
 
 TELLS = {kind for kind in LEAKS if kind.endswith("label")}

@@ -34,11 +34,9 @@ ORDERED = 0.99
 TOGETHER, APART = 0.9, 0.2
 
 
-def some_samples(samples: SampleTable, most: int = SAMPLES) -> SampleTable:
-    """So many samples, at equal distances in the order of their ids."""
-    if len(samples) <= most:
-        return samples
-    return rows_of(samples, np.linspace(0, len(samples) - 1, most).astype(np.int64))
+def some_rows(samples: SampleTable) -> NDArray[np.int64]:
+    """Rows of the samples that are looked at, ascending: all, or some at equal distances in the order of their ids."""
+    return np.unique(np.linspace(0, len(samples) - 1, min(len(samples), SAMPLES)).astype(np.int64))
 
 
 def rows_of(samples: SampleTable, rows: NDArray[np.int64]) -> SampleTable:
@@ -67,7 +65,7 @@ def undeclared_times(tables: Tables, study: Study, samples: SampleTable) -> list
     """
     if samples.moment is None:
         return []
-    some = some_samples(samples)
+    some = rows_of(samples, some_rows(samples))
     found: list[Found] = []
     for source in study.sources:
         names = chosen(tables, source) if source.read_as == "tabular" else ()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from m3h.dataset.leaks import constant_columns, equal_columns, identical_columns
+from m3h.dataset.audit.leaks import constant_columns, equal_columns, identical_columns
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -64,3 +64,16 @@ def test_a_column_that_separates_by_few_patients_proves_nothing():
     more = np.repeat([1.0, 0.0], [6, 54])
     assert equal_columns(more.astype(np.float32)[:, None], more, "binary", each_its_own) == [0]
     assert equal_columns(more.astype(np.float32)[:, None], more, "binary", each_its_own // 6) == []
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_one_row_of_many_that_does_not_fit_is_seen(kind: str) -> None:
+    random = np.random.default_rng(1)
+    labels = random.normal(size=3000) if kind == "regression" else random.integers(0, 3, 3000) % 3.0
+    labels = (labels > 0).astype(float) if kind == "binary" else labels
+    broken = labels.copy()
+    broken[1234] = labels.max() + 1
+    noise = random.normal(size=(3000, 70))
+    values = np.column_stack([noise, broken, 5 - 2 * labels, labels == labels.max()]).astype(np.float32)
+    expected = {"binary": [71, 72], "multiclass": [71, 72], "regression": [71]}[kind]
+    assert equal_columns(values, labels, kind) == expected

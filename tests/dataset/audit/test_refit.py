@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from m3h.dataset.audit.refit import encoder_alarms, scaler_alarms, side_alarms
 from m3h.dataset.dataset import Dataset
-from m3h.dataset.refit import encoder_alarms, scaler_alarms, side_alarms
 from m3h.dataset.scale import Scaler
 from m3h.encoders.block import EncoderState
 from made import make_dataset

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from m3h.dataset.dataset import Dataset, Rows
 from m3h.encoders.block import Block
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
 #: Pairs of rows that chance may make alike, over all pairs of the data set.
 CHANCE = 0.01
@@ -30,7 +30,7 @@ NEARER = 0.5
 PHRASES = 2
 #: Directions below which near rows are no wonder.
 LEAST_DIRECTIONS = 8
-#: Rows of one product of distances.
+#: Rows that are looked at together.
 CHUNK = 512
 
 
@@ -62,7 +62,7 @@ def twins(dataset: Dataset) -> list[Twins]:
     with threadpool_limits(limits=1):  # sums in another number of threads round otherwise
         for name, block in dataset.blocks.items():
             near = _near(dataset, block, train, test) - told
-            if len(near) > _usual(dataset, block, train, len(np.unique(dataset.patients[test]))):
+            if near and len(near) > _usual(dataset, block, train, len(np.unique(dataset.patients[test]))):
                 found.append(Twins(name, len(near)))
     return found
 
@@ -95,52 +95,60 @@ def _groups(block: Block) -> list[list[int]]:
     return list(groups.values())
 
 
-def _values(dataset: Dataset) -> NDArray[np.int64]:
-    """(group, sample): the number of the group's distinct value; -1 where nothing is known or all is 0."""
-    found = []
-    for block in dataset.blocks.values():
-        for group in _groups(block):
-            part = np.ascontiguousarray(
-                np.where(np.isnan(block.values[:, group]), np.float32(0), block.values[:, group])
-            )
-            part += np.float32(0.0)  # one bit pattern for zero
-            rows = part.view(np.dtype((np.void, part.dtype.itemsize * part.shape[1])))[:, 0]
-            number = np.unique(rows, return_inverse=True)[1].astype(np.int64)
-            number[~part.any(axis=1)] = -1
-            found.append(number)
-    return np.array(found, dtype=np.int64).reshape(len(found), dataset.samples)
+def _numbered(block: Block, group: list[int], owner: Numbers) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(sample,): the number of the group's distinct value, -1 where nothing is known or all is 0; and how many patients
+    have it."""
+    part = np.ascontiguousarray(np.where(np.isnan(block.values[:, group]), np.float32(0), block.values[:, group]))
+    part += np.float32(0.0)  # one bit pattern for zero
+    if len(group) == 1:
+        bits = part.view(np.uint32)[:, 0].astype(np.int64)
+    else:
+        rows = part.view(np.dtype((np.void, part.dtype.itemsize * part.shape[1])))[:, 0]
+        bits = np.unique(rows, return_inverse=True)[1].astype(np.int64)
+    order = np.argsort((bits << 31) | owner)  # a value's patients stand together
+    same_value = np.diff(bits[order]) == 0
+    same_patient = same_value & (np.diff(owner[order]) == 0)
+    place = np.concatenate([[0], np.cumsum(~same_value)])
+    patients = np.bincount(place, weights=np.concatenate([[1], ~same_patient])).astype(np.int32)
+    number, holders = np.empty((2, len(owner)), dtype=np.int32)
+    number[order], holders[order] = place, patients[place]
+    nothing = ~part.any(axis=1)
+    number[nothing] = -1
+    holders[nothing] = 0
+    return number, holders
 
 
 def _equal(dataset: Dataset, train: Rows, test: Rows) -> set[str]:
     """Test patients one of whose rows has values of a training row that are too rare to be shared by chance."""
-    values = _values(dataset)
     patients, owner = np.unique(dataset.patients, return_inverse=True)
-    weights = np.zeros(values.shape)  # digits of rarity: -log10 of the share of patients with the value
-    rare: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    for group, number in enumerate(values):
-        known = number >= 0
-        pairs = np.unique(number[known] * len(patients) + owner[known])
-        holders = np.bincount(pairs // len(patients), minlength=1)
-        weights[group, known] = np.maximum(-np.log10(holders[number[known]] / len(patients)), 0)
-        rare += _shared(number, holders, train, test)
-    candidates = _counted(rare, len(train))
+    groups = [(block, group) for block in dataset.blocks.values() for group in _groups(block)]
+    values = np.empty((len(groups), dataset.samples), dtype=np.int32)
+    holders = np.empty(values.shape, dtype=np.int32)
+    rare: list[tuple[Rows, Rows]] = []
+    for at, (block, group) in enumerate(groups):
+        values[at], holders[at] = _numbered(block, group, owner)
+        rare += _shared(values[at], holders[at], train, test)
+    # digits of rarity: -log10 of the share of patients with the value
+    digits = np.maximum(-np.log10(np.maximum(np.arange(len(patients) + 1), 1) / len(patients)), 0)
     needed = np.log10(len(train) * len(test) / CHANCE)
     found: set[str] = set()
-    for left, right in candidates:
-        here, there = values[:, left], values[:, right]
+    left, right = _counted(rare, len(train))
+    for begin in range(0, len(left), CHUNK):
+        rows, others = left[begin : begin + CHUNK], right[begin : begin + CHUNK]
+        here, there = values[:, rows], values[:, others]
         both = (here >= 0) & (there >= 0)
         same = both & (here == there)
-        clue = weights[same, left].sum() + same.sum() * np.log10(KEPT) + (both & ~same).sum() * np.log10(1 - KEPT)
-        if clue > needed:
-            found.add(str(dataset.patients[right]))
+        clue = np.where(same, digits[holders[:, rows]] + np.log10(KEPT), 0).sum(axis=0)
+        clue += (both & ~same).sum(axis=0) * np.log10(1 - KEPT)
+        found |= set(dataset.patients[others[clue > needed]].tolist())
     return found
 
 
 def _shared(
-    number: NDArray[np.int64], holders: NDArray[Any], train: Rows, test: Rows
-) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    number: NDArray[np.int32], holders: NDArray[np.int32], train: Rows, test: Rows
+) -> Iterator[tuple[Rows, Rows]]:
     """Pairs (training row, test row) that share a value of few patients."""
-    usable = (number >= 0) & (holders[np.maximum(number, 0)] <= COMMON) & (holders[np.maximum(number, 0)] > 1)
+    usable = (holders <= COMMON) & (holders > 1)
     left, right = train[usable[train]], test[usable[test]]
     left = left[np.argsort(number[left], kind="stable")]
     begin = np.searchsorted(number[left], number[right], side="left")
@@ -151,16 +159,16 @@ def _shared(
         yield left[at], np.repeat(right, count)
 
 
-def _counted(parts: list[tuple[NDArray[Any], NDArray[Any]]], most: int) -> list[tuple[int, int]]:
-    """The pairs that share most values: at most 20 for each training row on average."""
+def _counted(parts: list[tuple[Rows, Rows]], most: int) -> tuple[Rows, Rows]:
+    """The pairs (training row, test row) that share most values: at most 20 for each training row on average."""
     if not parts:
-        return []
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     left = np.concatenate([part[0] for part in parts])
     right = np.concatenate([part[1] for part in parts])
     width = int(right.max()) + 1
     pairs, count = np.unique(left.astype(np.int64) * width + right, return_counts=True)
-    order = np.argsort(-count, kind="stable")[: 20 * most]
-    return [(int(pair // width), int(pair % width)) for pair in pairs[order]]
+    pairs = pairs[np.argsort(-count, kind="stable")[: 20 * most]]
+    return pairs // width, pairs % width
 
 
 def _near(dataset: Dataset, block: Block, train: Rows, test: Rows) -> set[str]:
@@ -173,44 +181,62 @@ def _near(dataset: Dataset, block: Block, train: Rows, test: Rows) -> set[str]:
     directions = spectrum.sum() ** 2 / max(float((spectrum**2).sum()), 1e-12)
     if directions < LEAST_DIRECTIONS:
         return set()
-    patients = dataset.patients[train]
+    patients, owner = np.unique(dataset.patients[train], return_inverse=True)
+    if len(patients) < 2:
+        return set()
     # numbers that are equal to the last digit were judged by how rare they are
     least = 0.0 if block.modality in ("tabular", "timeseries") else -1.0
     found: set[str] = set()
-    for begin in range(0, len(test), CHUNK):
-        rows = test[begin : begin + CHUNK]
-        for row, distance in zip(rows, _distances(x[rows], x[train]), strict=True):
-            first = int(np.argmin(distance))
-            others = distance[patients != patients[first]]
-            if not len(others):
-                continue
-            # as many directions as the row itself has values
-            own = min(directions, clues[row], clues[train[first]])
-            if own < LEAST_DIRECTIONS:
-                continue
-            limit = min(NEARER, (CHANCE / len(test)) ** (1 / own))
-            if least < distance[first] < limit * others.min():
-                found.add(str(dataset.patients[row]))
+    for rows in _chunks(test):
+        first, nearest, other = _nearest(x[rows], x[train], owner)
+        # as many directions as the row itself has values
+        own = np.minimum(np.minimum(directions, clues[rows]), clues[train[first]])
+        enough = own >= LEAST_DIRECTIONS
+        limit = np.minimum(NEARER, (CHANCE / len(test)) ** (1 / np.maximum(own, 1)))
+        near = enough & (least < nearest) & (nearest < limit * other)
+        found |= set(dataset.patients[rows[near]].tolist())
     return found
 
 
 def _placed(block: Block, train: Rows) -> tuple[Floats, NDArray[np.int64]]:
     """Rows in at most 64 directions, scaled by the training rows; and the number of values each row has."""
-    known = ~np.isnan(block.values)
-    x = np.where(known, block.values, 0).astype(np.float64)
-    count = np.maximum(known[train].sum(axis=0), 1)
-    mean = x[train].sum(axis=0) / count
-    deviation = np.sqrt((np.where(known[train], x[train] - mean, 0) ** 2).sum(axis=0) / count)
+    width = block.width
+    count, mean, squares = np.zeros((3, width))
+    for some in _chunks(train):
+        part = block.values[some].astype(np.float64)
+        count += (~np.isnan(part)).sum(axis=0)
+        mean += np.where(np.isnan(part), 0, part).sum(axis=0)
+    count = np.maximum(count, 1)
+    mean /= count
+    for some in _chunks(train):
+        part = block.values[some] - mean
+        squares += np.where(np.isnan(part), 0, part**2).sum(axis=0)
+    deviation = np.sqrt(squares / count)
     varies = deviation > 1e-7 * np.abs(mean)
-    x = np.where(known & varies, np.clip((x - mean) / np.where(varies, deviation, 1.0), -10, 10), 0.0)
-    if x.shape[1] > DIRECTIONS:
-        turn = seeds.generator(0, "audit", "directions").normal(size=(x.shape[1], DIRECTIONS))
-        x = x @ turn / np.sqrt(DIRECTIONS)
-    return x, (known & varies).sum(axis=1)
+    size = np.where(varies, deviation, np.inf)
+    turn = seeds.generator(0, "audit", "directions").normal(size=(width, DIRECTIONS)) if width > DIRECTIONS else None
+    x, clues = np.empty((len(block.values), min(width, DIRECTIONS))), np.empty(len(block.values), dtype=np.int64)
+    for some in _chunks(np.arange(len(x))):
+        part = (block.values[some] - mean) / size
+        known = ~np.isnan(part)
+        part = np.where(known, np.clip(part, -10, 10), 0.0)
+        x[some] = part if turn is None else part @ turn / np.sqrt(DIRECTIONS)
+        clues[some] = (known & varies).sum(axis=1)
+    return x, clues
 
 
-def _distances(rows: Floats, others: Floats) -> Floats:
-    squares = (rows**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * rows @ others.T
+def _chunks(rows: Rows) -> Iterator[Rows]:
+    for begin in range(0, len(rows), CHUNK):
+        yield rows[begin : begin + CHUNK]
+
+
+def _nearest(rows: Floats, others: Floats, owner: Numbers) -> tuple[Numbers, Floats, Floats]:
+    """(row,): the number of the nearest of the others, how far it is, and how far the nearest of another owner is."""
+    squares = np.einsum("ij,ij->i", rows, rows)[:, None] + np.einsum("ij,ij->i", others, others) - 2 * rows @ others.T
     # below this, squares of this size differ by rounding alone
-    floor = 1e-12 * ((rows**2).sum(axis=1)[:, None] + 1)
-    return np.asarray(np.sqrt(np.where(squares < floor, 0.0, squares)))
+    floor = 1e-12 * (np.einsum("ij,ij->i", rows, rows) + 1)
+    squares[squares < floor[:, None]] = 0.0
+    first = np.argmin(squares, axis=1)
+    nearest = squares[np.arange(len(rows)), first]
+    squares[owner[first][:, None] == owner] = np.inf
+    return first, np.sqrt(nearest), np.sqrt(squares.min(axis=1))

@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from m3h.core.errors import DataError
+from m3h.dataset.audit.order import ranks
+from m3h.dataset.audit.times import rows_of
 from m3h.dataset.dataset import Dataset
-from m3h.dataset.screen import ranks
-from m3h.dataset.times import rows_of
 from m3h.encoders.block import Block
 from m3h.encoders.timeseries import Statistics
 from m3h.hospital.events import read_events
@@ -47,9 +47,7 @@ def computed_afterwards(tables: Tables, study: Study, samples: SampleTable, data
     numbers = [block for block in dataset.blocks.values() if block.modality == "tabular"]
     if samples.moment is None or not numbers:
         return []
-    rows = dataset.train_rows
-    if len(rows) > SAMPLES:
-        rows = rows[np.linspace(0, len(rows) - 1, SAMPLES).astype(np.int64)]
+    rows = training_rows(dataset)
     some = rows_of(samples, rows)
     found: list[dict[str, Any]] = []
     for source in study.sources:
@@ -57,12 +55,21 @@ def computed_afterwards(tables: Tables, study: Study, samples: SampleTable, data
         if source.read_as != "timeseries" or source.time is None or not counts.get("later"):
             continue
         try:
-            cut, whole = (_statistics(tables, one, source) for one in (some, _unending(some)))
+            whole = _statistics(tables, _unending(some), source)
+            likely = [_likely(block.values[rows], whole.values) for block in numbers]
+            # what would have been known then is read only where it matters
+            cut = _statistics(tables, some, source) if any(pairs.any() for pairs in likely) else whole
         except DataError:  # read without one for all samples before; here no row reaches those looked at
             continue
-        for block in numbers:
-            found += _following(block, rows, source, cut, whole)
+        for block, pairs in zip(numbers, likely, strict=True):
+            found += _following(block, rows, source, cut, whole, pairs)
     return found
+
+
+def training_rows(dataset: Dataset) -> NDArray[np.int64]:
+    """Training rows that are looked at, ascending."""
+    rows = dataset.train_rows
+    return rows if len(rows) <= SAMPLES else rows[np.linspace(0, len(rows) - 1, SAMPLES).astype(np.int64)]
 
 
 def _unending(samples: SampleTable) -> SampleTable:
@@ -80,12 +87,11 @@ def _statistics(tables: Tables, samples: SampleTable, source: Source) -> Block:
 
 
 def _following(
-    block: Block, rows: NDArray[np.int64], source: Source, cut: Block, whole: Block
+    block: Block, rows: NDArray[np.int64], source: Source, cut: Block, whole: Block, likely: NDArray[np.bool_]
 ) -> Iterator[dict[str, Any]]:
     place = {name: number for number, name in enumerate(cut.names)}
     after = whole.values.astype(np.float64)
     columns = block.values[rows].astype(np.float64)
-    likely = _likely(columns, after)
     for number, column in enumerate(block.names):
         best: tuple[float, str, int] = (0.0, "", 0)
         for at in np.flatnonzero(likely[number]):
@@ -108,10 +114,10 @@ def _following(
             }
 
 
-def _likely(columns: Floats, statistics: Floats) -> NDArray[np.bool_]:
+def _likely(columns: NDArray[np.float32], statistics: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(column, statistic): whether ranks agree at all; spares the closer look at nearly all pairs."""
-    x, x_known = _ranked(columns)
-    y, y_known = _ranked(statistics)
+    x, x_known = _ranked(columns.astype(np.float64))
+    y, y_known = _ranked(statistics.astype(np.float64))
     count = x_known.T @ y_known
     sums = (x.T @ y_known, x_known.T @ y)
     squares = ((x * x).T @ y_known, x_known.T @ (y * y))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
 
+from m3h.dataset.audit.twins import Twins, _nearest, _numbered, twins
 from m3h.dataset.dataset import Dataset
-from m3h.dataset.twins import Twins, twins
 from m3h.encoders.block import Block
 
 
@@ -67,3 +69,33 @@ def test_texts_that_repeat_a_phrase_are_no_twins() -> None:
         "note", "language", phrases[random.integers(0, 60, 400)], there, tuple("abcdefghijklmnopqrst"), ("",) * 20
     )
     assert twins(people(note=block)) == []
+
+
+@pytest.mark.parametrize("group", [[0], [0, 1]])
+def test_values_are_numbered_and_their_patients_counted_as_one_by_one(group: list[int]) -> None:
+    random = np.random.default_rng(5)
+    values = random.integers(-1, 3, (300, 2)).astype(np.float32)
+    values[random.random(values.shape) < 0.2] = np.nan
+    values[values == 0] = np.where(random.random((values == 0).sum()) < 0.5, 0.0, -0.0)
+    owner = np.sort(random.integers(0, 120, 300))
+    block = Block("s", "tabular", values, np.ones(300, dtype=bool), ("a", "b"), ("", ""))
+    number, holders = _numbered(block, group, owner)
+    rows = [tuple(row) for row in np.nan_to_num(values[:, group]).tolist()]
+    for row, one, count in zip(rows, number, holders, strict=True):
+        same = [at for at, other in enumerate(rows) if other == row]
+        assert (one == -1) == (not any(row))
+        assert count == (len(set(owner[same].tolist())) if any(row) else 0)
+        assert not any(row) or set(np.flatnonzero(number == one)) == set(same)
+
+
+def test_nearest_rows_are_those_of_scipy() -> None:
+    random = np.random.default_rng(6)
+    rows, others, owner = random.normal(size=(20, 9)), random.normal(size=(60, 9)), np.arange(60) // 3
+    others[17] = rows[4]
+    first, nearest, other = _nearest(rows, others, owner)
+    distances = cdist(rows, others)
+    assert np.array_equal(first, distances.argmin(axis=1))
+    np.testing.assert_allclose(nearest, distances.min(axis=1), atol=1e-7)
+    assert nearest[4] == 0.0
+    elsewhere = np.where(owner[first][:, None] == owner, np.inf, distances)
+    np.testing.assert_allclose(other, elsewhere.min(axis=1))

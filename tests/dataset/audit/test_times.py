@@ -1,4 +1,4 @@
-"""What the tables say of time, and of codes, beside what the study declares: worked examples."""
+"""What the tables say of time beside what the study declares: worked examples."""
 
 from __future__ import annotations
 
@@ -8,63 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from m3h.dataset.given import codes_among_inputs
-from m3h.dataset.times import undeclared_times
+from m3h.dataset.audit.times import undeclared_times
 from m3h.hospital.samples import read_samples
 from m3h.hospital.tables import Tables
 from m3h.study.spec import Study
-
-STUDY = """
-[study]
-name = "times"
-[samples]
-table = "samples.csv"
-id = "id"
-patient = "id"
-time = "t"
-[diagnoses]
-table = "codes.csv"
-key = "id"
-code = "code"
-system = 10
-[[source]]
-name = "labs"
-modality = "timeseries"
-table = "labs.csv"
-key = "id"
-time = "taken"
-signal = "what"
-value = "value"
-{more}
-[[task]]
-name = "ill"
-kind = "binary"
-column = "ill"
-"""
-START = pl.datetime(2030, 1, 1)
-
-
-def write(folder: Path, labs: pl.DataFrame, more: str = "", numbers: bool = False) -> Study:
-    ids = [f"a{number:03d}" for number in range(40)]
-    hours = pl.Series("t", range(40))
-    samples = pl.DataFrame({"id": ids, "ill": [number % 2 for number in range(40)]}).with_columns(hours)
-    codes = pl.DataFrame({"id": ids, "code": [f"I{number:02d}1" for number in range(40)]})
-    if not numbers:
-        samples = samples.with_columns((START + pl.duration(hours=pl.col("t"))).alias("t"))
-    samples.write_csv(folder / "samples.csv")
-    codes.write_csv(folder / "codes.csv")
-    labs.write_csv(folder / "labs.csv")
-    (folder / "study.toml").write_text(STUDY.replace("{more}", more), encoding="utf-8")
-    return Study.read(folder / "study.toml")
-
-
-def rows(**columns: pl.Expr) -> pl.DataFrame:
-    """Three rows a sample, taken 3, 2 and 1 hours before its time."""
-    frame = pl.DataFrame({"number": [n // 3 for n in range(120)], "before": [3 - n % 3 for n in range(120)]})
-    frame = frame.with_columns(pl.format("a{}", pl.col("number").cast(pl.String).str.zfill(3)).alias("id"))
-    taken = START + pl.duration(hours=pl.col("number") - pl.col("before"))
-    frame = frame.with_columns(taken.alias("taken"), pl.lit("x").alias("what"), pl.lit(1.5).alias("value"))
-    return frame.with_columns(**columns)
+from timed import rows, write
 
 
 def looked(study: Study) -> list[dict[str, object]]:
@@ -114,20 +62,3 @@ def test_a_number_that_never_falls_below_the_samples_time_is_a_time_after_it(tmp
     samples = pl.read_csv(tmp_path / "samples.csv").with_columns((pl.col("t") + 5).alias("gone"))
     samples.write_csv(tmp_path / "samples.csv")
     assert [(one["source"], one["column"], one["rows"]) for one in looked(study)] == [("own", "gone", 40)]
-
-
-def given(study: Study) -> list[dict[str, object]]:
-    with Tables(study) as tables:
-        return codes_among_inputs(tables, study, read_samples(tables, study))
-
-
-@pytest.mark.parametrize("form", ["I{}1", "i{}.1", "icd I{}1 main"])
-def test_codes_of_the_same_key_are_found_however_they_are_written(tmp_path: Path, form: str) -> None:
-    number = pl.col("number").cast(pl.String).str.zfill(2)
-    found = given(write(tmp_path, rows(what=pl.format(form, number))))
-    assert found == [{"source": "labs", "column": "what", "own": 1.0, "other": 0.0}]
-
-
-def test_codes_of_others_are_not_told(tmp_path: Path) -> None:
-    other = ((pl.col("number") + 7) % 40).cast(pl.String).str.zfill(2)
-    assert given(write(tmp_path, rows(what=pl.format("I{}1", other)))) == []

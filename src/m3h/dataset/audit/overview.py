@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3h.core.registry import DEFAULT_ENCODERS
-from m3h.dataset.alarms import alarm, leak_alarms
+from m3h.dataset.audit.alarms import alarm, leak_alarms
+from m3h.dataset.audit.leaks import constant_columns, equal_columns, identical_columns
 from m3h.dataset.dataset import Dataset, Labels, Rows
-from m3h.dataset.leaks import constant_columns, equal_columns, identical_columns
 from m3h.encoders.block import Block
 
 LEVELS = 20
@@ -20,7 +20,7 @@ _SHOWN = 5
 Json = dict[str, Any]
 
 
-def audit(dataset: Dataset) -> Json:
+def overview(dataset: Dataset) -> Json:
     """The dataset's samples, sources, tasks, subgroups and first table as JSON data, and the alarms.
 
     Shares lie between 0 and 1, statistics are in the unit given beside them and None where nothing is known; train
@@ -160,6 +160,8 @@ def _known(values: NDArray[Any]) -> Json:
 
 
 def _alarms(dataset: Dataset, report: Mapping[str, Any]) -> Iterator[Json]:
+    if "fingerprints" in dataset.facts and "tables" not in dataset.facts:
+        yield {"kind": "tables not looked at", "text": "its tables and texts were not searched for leaks"}
     for source in report["sources"]:
         for kind, text in _source_alarms(source):
             yield {"kind": kind, "text": f'source "{source["name"]}": {text}'}

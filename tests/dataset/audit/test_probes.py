@@ -9,9 +9,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
-from m3h.dataset.probes import COLUMNS, PENALTY, any_of, held_out
-from m3h.dataset.questions import Question
-from m3h.dataset.screen import Table
+from m3h.dataset.audit.probes import COLUMNS, PENALTY, any_of, held_out, source_scores
+from m3h.dataset.audit.questions import Question
+from m3h.dataset.audit.table import Table
 
 ROWS = 400
 
@@ -57,9 +57,23 @@ def test_a_rule_of_codes_is_found_and_what_measures_is_none(asked: tuple[np.ndar
     random = np.random.default_rng(6)
     which = random.integers(0, 8, ROWS)
     codes = np.stack([(which == number) & (question.answers == 1) for number in range(8)]).astype(np.float32)
-    values = np.concatenate([codes, x.T.astype(np.float32)])
-    names = tuple(f"c{number}" for number in range(len(values)))
-    table = Table(values, names, ("s",) * len(values))
-    found = any_of(table, np.arange(len(values)), question)
+    names = tuple(f"c{number}" for number in range(14))
+    table = Table((codes.T, x.astype(np.float32)), names, ("s",) * 14)
+    found = any_of(table, np.arange(14), question)
     assert (set(found.columns), found.precision, found.coverage) == (set(range(8)), 1.0, 1.0)
-    assert any_of(table, np.arange(8, len(values)), question).rows == 0
+    assert any_of(table, np.arange(8, 14), question).rows == 0
+
+
+def test_a_source_scores_as_its_columns_and_gaps_do_by_themselves(asked: tuple[np.ndarray, Question]) -> None:
+    x, question = asked
+    gaps = np.random.default_rng(7).random(ROWS) < np.where(question.answers == 1, 0.5, 0.2)
+    part = x[:, :3].astype(np.float32)
+    part[gaps, 2] = np.nan
+    table = Table((part, x[:, 3:].astype(np.float32)), tuple("abcdef"), ("one",) * 3 + ("two",) * 3)
+    found = source_scores(table, table.standard(np.arange(6), question), "binary")
+    known = part[~gaps, 2].astype(np.float64)
+    filled = np.where(gaps, 0, (part[:, 2] - known.mean()) / known.std())
+    plain = (part[:, :2] - part[:, :2].mean(axis=0)) / part[:, :2].std(axis=0)
+    apart = (~gaps - (~gaps).mean()) / (~gaps).std()
+    assert found["one"] == pytest.approx(held_out(np.column_stack([plain, filled, apart]), question), abs=1e-4)
+    assert abs(found["two"] - 0.5) < 0.15 < found["one"] - 0.5

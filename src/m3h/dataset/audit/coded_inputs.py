@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from m3h.dataset.times import some_samples
+from m3h.dataset.audit.times import rows_of, some_rows
 from m3h.hospital.link import link
 from m3h.hospital.samples import SampleTable
 from m3h.hospital.sql import filled, is_text, key_text, quoted
@@ -32,7 +32,7 @@ def codes_among_inputs(tables: Tables, study: Study, samples: SampleTable) -> li
     """
     if study.diagnoses is None:
         return []
-    some = some_samples(samples)
+    some = rows_of(samples, some_rows(samples))
     codes = _codes(tables, study.diagnoses, some)
     found: list[dict[str, Any]] = []
     for source in study.sources:

@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from m3h.dataset.audit.questions import questions
+from m3h.dataset.audit.screen import best_pair, single
+from m3h.dataset.audit.table import Table
+from m3h.dataset.audit.telling import MODALITIES, STRONG, too_good
 from m3h.dataset.dataset import Dataset
-from m3h.dataset.questions import questions
-from m3h.dataset.screen import Table, best_pair, single
-from m3h.dataset.telling import MODALITIES, STRONG, too_good
 from m3h.hospital.samples import SampleTable
 from m3h.hospital.tables import Tables
 from m3h.hospital.tabular import chosen
@@ -33,7 +34,7 @@ def told_beside(tables: Tables, study: Study, samples: SampleTable, dataset: Dat
     if not unread or not len(inputs.names):
         return []
     table = Table(
-        np.concatenate([inputs.values, np.stack(list(unread.values())).astype(np.float32)]),
+        (*inputs.parts, np.stack(list(unread.values()), axis=1).astype(np.float32)),
         (*inputs.names, *unread),
         (*inputs.sources, *("" for _ in unread)),
     )
@@ -45,7 +46,7 @@ def told_beside(tables: Tables, study: Study, samples: SampleTable, dataset: Dat
         allowed = inputs.allowed(question)
         alone = single(table, np.concatenate([allowed, np.arange(first, len(table.names))]), question).values
         others = np.flatnonzero(alone[len(allowed) :] < STRONG["amount"]) + first
-        pair = best_pair(table, np.concatenate([allowed, others]), question)
+        pair = best_pair(table.standard(np.concatenate([allowed, others]), question), question.kind)
         column, beside = min(pair.columns), max(pair.columns)
         rows = (len(question.rows), len(question.rows))
         rival = float(np.max(alone[alone < STRONG["amount"]], initial=0.0))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3h.core.fingerprint import canonical
-from m3h.dataset.alarms import alarm
+from m3h.dataset.audit.alarms import alarm
 from m3h.dataset.dataset import Dataset, Rows
 from m3h.dataset.scale import Scaler
 from m3h.dataset.split import folds
