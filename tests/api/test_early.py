@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,3 +117,56 @@ def test_more_tasks_than_exact_can_take_are_told_before_training(
     study = small_study(tmp_path / "study", text=lambda text: text + more)
     done = call("tim", study, "--out", tmp_path / "run", "--method", "exact", "--no-cache")
     assert done.status == 2 and "12 tasks, 4,095 sets" in done.err and "method shared" in done.err
+
+
+HEAVY = (
+    "import sys; from called import call\n"
+    "done = call(*sys.argv[1:]); assert done.status == 2, done\n"
+    "print(sorted({'torch', 'matplotlib'} & set(sys.modules)), done.err)"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", "nowhere.toml", "--out", "r"), "no such file"),
+        (("run", "study.toml", "--out", "study.toml"), "a file stands where the run folder should be"),
+        (
+            ("train", "study.toml", "--out", "r", "--tasks", "dyed"),
+            '--tasks: unknown task "dyed"; did you mean "died"?',
+        ),
+        (("plan", "study.toml", "--tasks", "dyed"), 'unknown task "dyed"'),
+        (("check", "lacking.toml"), "vitalz.csv: no such file"),
+        (("run", "weights.toml", "--out", "r"), "m3h weights --fetch clinicalbert"),
+        (("predict", "nowhere", "--data", ".", "--out", "p.csv"), "no model here"),
+        (("check", "."), "next: m3h check study.toml"),
+    ],
+)
+def test_plain_mistakes_wait_for_nothing_heavy(
+    words: tuple[str, ...], told: str, small_study: Writes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own: this one has loaded everything."""
+    study = small_study(tmp_path / "study")
+    text = study.read_text()
+    study.with_name("lacking.toml").write_text(text.replace("vitals.csv", "vitalz.csv"))
+    own = text.replace('modality = "language"', 'modality = "language"\nencoder = "clinicalbert"')
+    study.with_name("weights.toml").write_text(own)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    done = subprocess.run(
+        [sys.executable, "-c", HEAVY, *words], cwd=study.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[] ") and told in done.stdout
+
+
+def test_all_mistakes_are_still_told_together(small_study: Writes, tmp_path: Path) -> None:
+    """Those of tables found first, those that only rows show, and those of encoders."""
+    text = replaced(
+        ('columns = ["age", "ward"]', 'columns = ["aeg", "ward"]'),
+        ('value = "value"', 'value = "value"\nsignals = { heart_rat = "heart rate" }'),
+        ('modality = "language"', 'modality = "language"\noptions = { words = 1 }'),
+    )
+    done = call("run", small_study(tmp_path / "study", text=text), "--out", tmp_path / "run")
+    for part in ("3 mistakes", 'no column "aeg"', 'no row of signal "heart_rat"', 'has no option "words"'):
+        assert part in done.err

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import m3h
 from m3h.api.engine import Maker
 from m3h.api.notes import cautions, notes
 from m3h.api.options import Options, overridden
@@ -158,3 +160,15 @@ def test_more_folds_than_patients() -> None:
 def test_the_settings_in_one_line() -> None:
     given, work = made(Options(grid=True, epochs=4))
     assert settled(given, work, Options()) == ("preset paper, 4 epochs, best of 4 settings by 2 folds, 5 tasks")
+
+
+@pytest.mark.parametrize(("ask", "part"), [(m3h.tim, "TIM"), (m3h.search, "the search")])
+def test_in_python_too_tasks_that_no_fold_can_score_are_told(ask: Callable[..., object], part: str) -> None:
+    """One patient of the training part says yes, in the second of two folds; only the first is asked."""
+    data = excluding()
+    _, second = folds(data.patients, data.train_rows, 2, data.seed)
+    values = np.zeros(data.samples)
+    values[[second[0], data.test_rows[0]]] = 1
+    rare = data.with_labels({**data.labels, "sepsis": replace(data.labels["sepsis"], values=values)})
+    with pytest.warns(UserWarning, match=f"{part}: sepsis cannot be scored on the validation fold"):
+        ask(rare, ["sepsis", "death"], protocol=Protocol(epochs=1, folds=2), folds=1)

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from called import call
-from m3h.dataset.alarms import LEAKS
+from m3h.cli.check import SHARED
+from m3h.dataset.audit import LEAKS
 
 Writes = Callable[..., Path]
 
@@ -110,3 +111,25 @@ def test_names_that_look_like_markup_are_shown_as_they_are(small_study: Writes, 
     assert done.status == 0
     assert "days [bold] [d]" in done.out and "vitals [red]" in done.out
     assert json.loads(call("check", study, "--no-cache", "--json").out)["sources"][1]["name"] == "vitals [red]"
+
+
+def test_rows_that_count_more_than_once_are_explained(small_study: Writes, tmp_path: Path) -> None:
+    """Vital signs of a patient, whose every visit uses them: more rows are used than there are."""
+
+    def edit(tables: dict[str, list[dict[str, object]]]) -> None:
+        of = {row["visit"]: row["patient"] for row in tables["samples"]}
+        for row in tables["vitals"]:
+            row["patient"] = of[row.pop("visit")]
+
+    by_patient = ('table = "vitals.csv"\nkey = "visit"', 'table = "vitals.csv"\nkey = "patient"')
+    shared = small_study(tmp_path / "shared", edit=edit, text=lambda text: text.replace(*by_patient))
+    assert SHARED in call("check", shared, "--no-cache").out
+    assert SHARED not in call("check", small_study(tmp_path / "plain"), "--no-cache").out
+
+
+def test_a_folder_of_a_study_is_told_from_one_of_a_run(small_study: Writes, tmp_path: Path) -> None:
+    study = small_study(tmp_path / "study")
+    done = call("check", study.parent)
+    assert done.status == 2 and "this is the folder of a study, not of a run" in done.err
+    assert f"next: m3h check {study}\n" in done.err
+    assert "no model here" in call("check", tmp_path).err

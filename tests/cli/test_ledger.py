@@ -182,7 +182,7 @@ def test_without_mlflow_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
     monkeypatch.setattr("os.environ", {})
     done = call("ledger", run_folder, "--mlflow", tmp_path / "store")
-    assert done.status == 2 and 'pip install "m3h[mlflow]"' in done.err
+    assert done.status == 2 and "pip install 'm3h[mlflow]'" in done.err
     assert not (tmp_path / "store").exists()
 
 

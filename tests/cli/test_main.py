@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,6 +85,40 @@ def test_a_stop_by_hand_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path:
     done = call("check", tmp_path / "study.toml")
     assert done.status == 130
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "told"),
+    [(signal.SIGTERM, 143, "terminated (SIGTERM)"), (signal.SIGINT, 130, "stopped")],
+)
+def test_a_signal_ends_it_with_one_line(number: signal.Signals, status: int, told: str, tmp_path: Path) -> None:
+    """In a process of its own, which waits for a study that never comes: a pipe."""
+    os.mkfifo(tmp_path / "study.toml")
+    command = [sys.executable, "-c", "from m3h.cli.main import main; main(['check', 'study.toml'])"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "reading the study\n"
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == status
+    assert rest.strip() == f"m3h: {told}; give the same command again to go on"
+
+
+def test_one_is_not_many() -> None:
+    assert [screen.counted(number, "task") for number in (0, 1, 2, 1024)] == [
+        "0 tasks",
+        "1 task",
+        "2 tasks",
+        "1,024 tasks",
+    ]
+
+
+def test_a_score_without_an_interval_is_explained() -> None:
+    rows = [("unit", "multiclass", "macro_auroc", "paper", "joint", 0.7, None, None)]
+    names = ["task", "kind", "metric", "preset", "role", "value", "low", "high"]
+    frame = pl.DataFrame(rows, schema=names, orient="row")
+    assert "most redraws" in str(screen.score_table(frame).caption)
+    assert screen.score_table(frame.with_columns(low=0.6, high=0.8)).caption is None
 
 
 def test_asking_for_help_loads_nothing_heavy() -> None:

@@ -87,9 +87,24 @@ def test_refused_without_a_traceback(
 def test_options_that_do_not_fit(mimic: Path) -> None:
     refused(make(mimic, "--notes", mimic / "hosp"), "no table of the module note", "note/radiology.csv.gz")
     refused(make(mimic, "--profile", "strikt"), 'did you mean "strict"?')
+    refused(make(mimic, "--at", 12), "--at 12 has no effect", "a sample is an image", "next: leave --at out")
+    (mimic / "cxr" / "files").rename(mimic / "elsewhere")
+    refused(make(mimic, "--single-pathology"), "--single-pathology has no effect", "no folder files")
     refused(make(mimic, "--out", mimic / "icu" / "study"), "the study would lie in a folder of MIMIC")
     refused(call("mimic", "--out", mimic.parent / "study"), "no MIMIC is named", "a folder, or --database")
     assert not (mimic.parent / "study").exists()
+
+
+def test_weights_that_are_not_here_are_told_first(mimic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(mimic.parent / "home"))
+    done = make(mimic, "--encoders", "paper")
+    assert done.status == 0
+    first, second, third, *_ = done.err.splitlines()
+    assert "note: the weights of clinicalbert (notes) are not on this machine" in first
+    assert "m3h weights --fetch clinicalbert" in first and "m3h weights --fetch densenet121-chex" in second
+    assert "--encoders offline" in third
+    shutil.rmtree(mimic.parent / "study")
+    assert "weights" not in make(mimic).err
 
 
 def test_an_image_that_does_not_open_is_counted_by_check(mimic: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from called import call
 from m3h.api.model import M3H
 from m3h.cli.predict import predict
 from m3h.core.errors import DataError, FolderError, M3HError, SettingError
@@ -46,6 +48,14 @@ def test_both_kinds_of_file_hold_the_predictions(trained: tuple[Path, Path], tmp
     told = called(run, "--data", data, "--out", tmp_path / "new" / "p.csv")
     assert told == f"40 patients, 60 samples, 4 tasks: {tmp_path / 'new' / 'p.csv'}\n"
     called(run, "--data", data, "--out", tmp_path / "p.parquet")
+    before = (tmp_path / "p.parquet").read_bytes()
+    (tmp_path / "p.parquet").write_bytes(b"what nobody should lose")
+    with pytest.raises(FolderError, match="there is a file already") as raised:
+        called(run, "--data", data, "--out", tmp_path / "p.parquet")
+    assert "--force" in str(raised.value)
+    assert (tmp_path / "p.parquet").read_bytes() == b"what nobody should lose"
+    called(run, "--data", data, "--out", tmp_path / "p.parquet", "--force")
+    assert (tmp_path / "p.parquet").read_bytes() == before
     assert pl.read_parquet(tmp_path / "p.parquet").equals(expected)
     table = pl.read_csv(tmp_path / "new" / "p.csv", schema=expected.schema).with_columns(pl.col("class").fill_null(""))
     assert table.equals(expected)
@@ -62,17 +72,48 @@ def test_what_is_missing_or_unreadable_is_told(trained: tuple[Path, Path], tmp_p
     told = called(*words)
     assert told.splitlines()[0].startswith("3 patients, 3 samples, 4 tasks: ")
     assert told.splitlines()[1:] == [
-        "taken as absent for everybody: vitals, notes",
+        "taken as absent for everybody: vitals: no table vitals.csv",
+        "taken as absent for everybody: notes: no table notes.parquet",
+        "taken as absent for everybody: xray: its columns are there, 3 images that cannot be read",
         "3 images could not be read and counted as absent",
     ]
-    assert json.loads(called(*words, "--json")) == {
+    assert json.loads(called(*words, "--json", "--force")) == {
         "out": str(tmp_path / "p.csv"),
         "patients": 3,
         "samples": 3,
         "tasks": ["died", "outcome", "days", "phenotype"],
         "missing_sources": ["vitals", "notes"],
+        "absent": {
+            "vitals": "no table vitals.csv",
+            "notes": "no table notes.parquet",
+            "xray": "its columns are there, 3 images that cannot be read",
+        },
         "unreadable_images": 3,
     }
+
+
+def test_what_was_renamed_is_guessed(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    """A table, the one column of a source, and keys that fit no sample."""
+    run, data = trained
+    new = Path(shutil.copytree(data, tmp_path / "new"))
+    pl.read_csv(new / "samples.csv").rename({"image": "images"}).write_csv(new / "samples.csv")
+    (new / "vitals.csv").rename(new / "vitals_2.csv")
+    notes = pl.read_parquet(new / "notes.parquet")
+    notes.with_columns(visit=pl.lit("another hospital's")).write_parquet(new / "notes.parquet")
+    told = called(run, "--data", new, "--out", tmp_path / "p.csv").splitlines()[1:]
+    assert told == [
+        'taken as absent for everybody: vitals: no table vitals.csv; did you mean "vitals_2.csv"?',
+        f"taken as absent for everybody: notes: {len(notes):,} rows, {len(notes):,} whose visit is no sample's",
+        'taken as absent for everybody: xray: no column "image" in the samples table; did you mean "images"?',
+    ]
+
+
+def test_long_encodings_are_seen(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    """Progress goes to the screen of errors: the table's place and nothing else is on standard output."""
+    run, data = trained
+    done = call("predict", run, "--data", data, "--out", tmp_path / "p.csv")
+    assert done.out.count("\n") == 1
+    assert done.err.splitlines()[0] == "reading the new patients" and done.err.splitlines()[-1] == "predicting"
 
 
 def test_a_samples_file_alone_will_do(trained: tuple[Path, Path], tmp_path: Path) -> None:

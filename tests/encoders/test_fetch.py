@@ -94,7 +94,7 @@ def test_files_that_cannot_be_fetched_are_told_with_another_way(tmp_path, monkey
 
 
 def test_a_folder_without_the_published_files_is_told_which(tmp_path):
-    with pytest.raises(WeightsError, match=r"pytorch_model\.bin, config\.json, vocab\.txt is not here"):
+    with pytest.raises(WeightsError, match=r"pytorch_model\.bin, config\.json, vocab\.txt are not here"):
         fetch.fetch("clinicalbert", tmp_path, published=tmp_path)
 
 

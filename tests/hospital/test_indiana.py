@@ -242,7 +242,7 @@ def test_a_strange_archive_is_refused(tmp_path: Path) -> None:
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match="pip install torchxrayvision"):
+    with pytest.raises(DataError, match="pip install 'torchxrayvision'"):
         indiana.write_study(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 

@@ -48,10 +48,16 @@ def test_a_run_stands_beside_the_paper_where_it_asks_the_same(run: Run) -> None:
 def test_a_run_without_its_questions_says_nothing(run: Run) -> None:
     folder = run(1)
     assert paper.table(read(folder)) is None
+    done = call("report", folder, "--compare", "paper")
+    assert "note: nothing to compare: no task of this run is one of the paper's" in done.out
+    assert "No question of this run is one of the paper" in (folder / "report.html").read_text()
+    assert call("report", folder, "--compare", "paper", "--json").json["compared"] == 0
 
 
 def test_the_command_knows_the_paper_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run(5)
-    assert call("report", folder, "--compare", "paper").status == 0 and (folder / "paper.csv").exists()
+    done = call("report", folder, "--compare", "paper")
+    assert done.status == 0 and (folder / "paper.csv").exists()
+    assert "beside the paper: 1 task, also in paper.csv" in done.out
     wrong = call("report", folder, "--compare", "rivals")
     assert wrong.status == 2 and "expected: paper" in wrong.err

@@ -15,7 +15,7 @@ from m3h.report.contents import read
 from m3h.report.figures import attention, forest
 from m3h.report.interactions import matrix
 from m3h.report.page import write_report
-from m3h.report.titles import shown, titled
+from m3h.report.titles import shown, titled, told
 
 Run = Callable[..., Path]
 NAMES = ("death_48h", "length_of_stay_total", "icu_type_first", "phenotype_of_stay")
@@ -93,3 +93,40 @@ def test_without_titles_nothing_changes(titles: dict[str, str], run: Run) -> Non
     contents = read(name(run(NAMES), titles))
     assert titled(contents) is contents
     assert "Beneath a title" not in cohort.questions(contents).note
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "TIM: death_48h cannot be scored on the validation fold; its values stay empty",
+            "TIM: Death within two days (death_48h) cannot be scored on the validation fold; its values stay empty",
+        ),
+        (
+            "the search compares tasks that exclude different sources, so labs is kept from all: death_48h, trauma_2",
+            "the search compares tasks that exclude different sources, so labs is kept from all: "
+            "Death within two days (death_48h), Injury (trauma_2)",
+        ),
+        ('task "stay": column "death_48h" answers', 'task "Length of Stay" (stay): column "death_48h" answers'),
+        ("TIM: stay cannot be scored on any", "TIM: Length of Stay (stay) cannot be scored on any"),
+        ("stay: no start was found", "Length of Stay (stay): no start was found"),
+        ("its values stay empty: stay", "its values stay empty: stay"),
+        ("death_48h_late is another word", "death_48h_late is another word"),
+    ],
+)
+def test_sentences_get_titles_and_keep_names(text: str, expected: str) -> None:
+    called = {"death_48h": "Death within two days", "stay": "Length of Stay", "trauma_2": "Injury", "plain": "plain"}
+    assert told(text, called) == expected
+    assert told(text, {"plain": "plain"}) == text
+
+
+def test_warnings_and_alarms_of_the_page_have_titles(run: Run) -> None:
+    folder = name(run(NAMES), TITLES)
+    file = folder / "run.json"
+    facts = json.loads(file.read_text())
+    facts["warnings"] = ["TIM: death_48h cannot be scored on the validation fold"]
+    facts["audit"]["alarms"] = [{"kind": "unusable task", "text": 'task "death_48h": left out'}]
+    file.write_text(json.dumps(facts))
+    page = write_report(folder).read_text()
+    assert "TIM: Death within two days (death_48h) cannot be scored" in page
+    assert "task &#34;Death within two days&#34; (death_48h): left out" in page

@@ -26,13 +26,14 @@ from m3h.training.trained import TrainedNetwork
 def facts(
     study: Study,
     data: Dataset,
+    tasks: Sequence[str],
     options: Options,
     networks: Mapping[str, Sequence[TrainedNetwork]],
     failures: Sequence[Failure],
     settings: Sequence[crossval.Setting],
     watch: Watch,
 ) -> dict[str, Any]:
-    """What run.json tells of a run; ``networks`` by role."""
+    """What run.json tells of a run; ``tasks`` are the run's, ``networks`` by role."""
     protocol = study.protocol
     one = f"batch {protocol.batch_sizes[-1]}, learning rate {protocol.learning_rates[-1]:g}, {protocol.epochs} epochs"
     tried = f"best of {len(crossval.grid(protocol))} settings by {protocol.folds}-fold "
@@ -49,7 +50,7 @@ def facts(
             "samples": data.samples,
             "patients": len(np.unique(data.patients)),
             "sources": len(data.blocks),
-            "tasks": len(data.usable()),
+            "tasks": len(tasks),
             "networks": len(unique) + len(failures),
         },
         "settings": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,20 @@ def names_given(tasks: Sequence[str]) -> tuple[str, ...]:
             expected=f'tasks=["{tasks}"]' if isinstance(tasks, str) else 'such as tasks=["death", "stay"]',
         )
     return tuple(tasks)
+
+
+def of_tasks(data: Dataset, names: Sequence[str]) -> Dataset:
+    """The dataset with the tasks ``names`` alone, in the order of the study; with none named, as it is.
+
+    Errors: SettingError for a name that is unknown or cannot be used.
+    """
+    if not names:
+        return data
+    labels = {name: data.labels[name] for name in data.task_set(names)}
+    tables = dict(data.facts.get("tables", {}))
+    if "beside" in tables:  # what was seen in the tables of other tasks is no matter of these
+        tables["beside"] = [one for one in tables["beside"] if one["task"] in labels]
+    return replace(data, labels=labels, facts={**data.facts, "tables": tables} if tables else data.facts)
 
 
 def options_given(spec: type, values: Mapping[str, Any], rule: Rule, *, where: str) -> dict[str, Any]:

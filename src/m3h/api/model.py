@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from m3h.api import saved
+from m3h.api.folder import study_of
 from m3h.api.given import dataset_given, names_given
+from m3h.api.missing import hints
 from m3h.api.saved import Attention, Fitted
 from m3h.core.errors import DataError, SettingError, TrainingError, nearest
 from m3h.dataset.build import build_new
 from m3h.dataset.dataset import Dataset, Rows
+from m3h.encoders.surroundings import around
+from m3h.encoders.weights.store import check_folder
 from m3h.evaluation.scores import Prediction
 from m3h.study import rules
 from m3h.study.fields import take
 from m3h.study.presets import DEFAULT_PRESET, PRESETS, Preset, Protocol
-from m3h.study.spec import Study
 from m3h.training.fleet import Progress, train
 from m3h.training.predict import apply
 from m3h.training.trained import TrainedNetwork
@@ -153,24 +157,30 @@ class M3H:
         self._need()
         return dict(self._attention)
 
-    def new_patients(self, data: str | Path, *, weights: str | Path | None = None) -> Dataset:
+    def new_patients(
+        self,
+        data: str | Path,
+        *,
+        weights: str | Path | None = None,
+        progress: Callable[[str, float | None], None] | None = None,
+    ) -> Dataset:
         """New patients, encoded as in training; all rows are test rows, and labels that are there are read.
 
         ``data`` is a folder with tables of the study's names, or one samples file. Whole sources may be missing: they
-        are named in ``facts["missing_sources"]``. ``weights`` is a folder of pretrained weights, looked at before the
-        user's cache folder. Errors: SettingError if the model was not fitted, or not on a study; WeightsError where
-        weights are missing or others than in training; StudyError or DataError where the tables do not fit the study.
+        are named in ``facts["missing_sources"]``, and ``facts["absent"]`` says of every source that no sample has what
+        was looked for and what is there. ``weights`` is a folder of pretrained weights, looked at before the user's
+        cache folder. ``progress`` is told what is encoded, and how far it is. Errors: SettingError if the model was not
+        fitted, or not on a study; WeightsError where weights are missing or others than in training; FolderError where
+        there is no such folder of them; StudyError or DataError where the tables do not fit the study.
         """
         fitted = self._need()
-        if not fitted.recipe:
-            raise SettingError(
-                "this model cannot read tables: its dataset was made without a study",
-                next_step="give predict a Dataset with the same sources",
-            )
         path = Path(data)
-        study = Study(**fitted.recipe, folder=path if path.is_dir() else path.parent, file=None)
+        study = study_of(dict(fitted.recipe), path)
         folder = None if weights is None else Path(weights)
-        return build_new(study, fitted.states, path, fitted.classes, weights=folder)
+        check_folder(folder)
+        with around(told=progress):
+            found = build_new(study, fitted.states, path, fitted.classes, weights=folder)
+        return replace(found, facts={**found.facts, "absent": hints(study, path, found)})
 
     def predict(self, data: Dataset | str | Path) -> polars.DataFrame:
         """Predictions for all rows of new patients' tables (see new_patients), or for the test rows of a Dataset.

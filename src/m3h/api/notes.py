@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from m3h.api import search, tim
 from m3h.api.engine import memory_notes
 from m3h.api.options import Options
+from m3h.api.scorable import PARTS, unscorable
 from m3h.api.work import Work, making, plain_trials
 from m3h.dataset.dataset import Dataset
-from m3h.dataset.split import folds
 from m3h.experiments.pool import Pool
 from m3h.experiments.tim.settings import largest
 from m3h.study.spec import Study
 from m3h.training.trial import Trial
-
-_PARTS = {"search": "the search", "tim": "TIM"}
 
 
 def notes(study: Study, data: Dataset, work: Work, options: Options) -> list[str]:
@@ -47,20 +42,8 @@ def cautions(study: Study, data: Dataset, work: Work) -> list[str]:
     found = tim.cautions(work.tim, study.tim, study.seed) if work.tim else []
     used = {"search": study.search.folds or study.protocol.folds, "tim": study.tim.folds}
     for part, pool in work.pools.items():
-        parts = folds(data.patients, data.train_rows, study.protocol.folds, data.seed)[: used[part]]
-        for name in pool.tasks:
-            labels = data.labels[name]
-            if labels.task.kind != "clustering" and not any(_scores(labels.values[rows]) for rows in parts):
-                which = "the validation fold" if len(parts) == 1 else f"any of the {len(parts)} validation folds"
-                found.append(
-                    f"{_PARTS[part]}: {name} cannot be scored on {which}, where its labels are all equal or missing; "
-                    "its values stay empty, and more folds may help"
-                )
+        found += unscorable(data, pool, part, used=used[part], count=study.protocol.folds)
     return found
-
-
-def _scores(labels: NDArray[np.float64]) -> bool:
-    return len(np.unique(labels[~np.isnan(labels)])) > 1
 
 
 def _kept(data: Dataset, part: str, pool: Pool) -> list[str]:
@@ -69,6 +52,6 @@ def _kept(data: Dataset, part: str, pool: Pool) -> list[str]:
         return []
     kept = [source for source in data.blocks if source not in pool.sources]
     return [
-        f"{_PARTS[part]} compares tasks that exclude different sources, so {', '.join(kept)} "
+        f"{PARTS[part]} compares tasks that exclude different sources, so {', '.join(kept)} "
         f"{'is' if len(kept) == 1 else 'are'} kept from all of them: {', '.join(pool.tasks)}"
     ]

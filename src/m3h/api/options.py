@@ -85,6 +85,14 @@ def overridden(study: Study, options: Options) -> Study:
     return study.model_copy(update=changes)
 
 
+def asked(study: Study, options: Options, part: str) -> tuple[tuple[str, ...], str]:
+    """The tasks that ``part``, "search" or "tim", is asked to compare, () for the largest group that excludes the same
+    sources; and the option or section that says so. ``--tasks`` goes before the study file."""
+    if options.tasks:
+        return options.tasks, "--tasks"
+    return {"search": study.search.tasks, "tim": study.tim.tasks}[part], f"[{part}]"
+
+
 def check_used(method: Method, given: Sequence[str]) -> None:
     """Errors: SettingError if one of the TIM options ``given`` has no effect with the method."""
     for name in given:

@@ -12,6 +12,7 @@ import numpy as np
 from m3h.api import search, tim
 from m3h.api.early import check_early
 from m3h.api.engine import Maker
+from m3h.api.given import of_tasks
 from m3h.api.model import check_device
 from m3h.api.notes import cautions, notes
 from m3h.api.options import Options, overridden
@@ -63,8 +64,10 @@ def plan(study: Study, out: Path | None, options: Options, say: Say, *, workers:
         tasks=options.tasks or None,
         weights=options.weights,
         device=options.device,
+        looks=False,
         progress=say,
     )
+    data = of_tasks(data, options.tasks)
     work = planned(study, data, options)
     place = options.ledger or (out / results.LEDGER if out else None)
     ledger = Ledger(place, writing=False) if place is not None and place.exists() else None

@@ -12,6 +12,7 @@ import polars as pl
 from m3h.api.early import check_early
 from m3h.api.engine import Failure, finals, opened
 from m3h.api.facts import clusters, facts
+from m3h.api.given import of_tasks
 from m3h.api.model import M3H, check_device
 from m3h.api.notes import cautions, notes
 from m3h.api.options import Options, overridden
@@ -75,6 +76,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
         device=options.device,
         progress=say,
     )
+    data = of_tasks(data, options.tasks)
     watch.stage("encode")
     counted = audit(data)
     watch.stage("audit")
@@ -88,7 +90,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
         address=options.address,
         memory=options.memory,
         device=options.device,
-        waiting=lambda count: say(f"waiting for {count} trainings of another process with this ledger", None),
+        waiting=lambda count: say(_waiting(count), None),
     ) as engine:
         done = _train(study, data, work, options, engine, watch, say)
         booked = engine.ledger.counts() | {"new": engine.trained}
@@ -99,7 +101,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     say("scoring", None)
     tables = _tables(study, data, work, done, models)
     watch.stage("evaluate")
-    told = facts(study, data, options, done.networks, done.failures, done.settings, watch)
+    told = facts(study, data, work.tasks, options, done.networks, done.failures, done.settings, watch)
     told |= {"audit": counted, "clusters": clusters(data, done.networks.get("joint", [])), "ledger": booked}
     told |= {"search": done.searched.facts} if done.searched else {}
     told |= {"tim": done.measured.facts} if done.measured else {}
@@ -116,6 +118,10 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
             write_report(folder)
             watch.stage("report")
     return Finished(out, tables, told)
+
+
+def _waiting(count: int) -> str:
+    return f"waiting for {count} training{'' if count == 1 else 's'} of another process with this ledger"
 
 
 def _train(
@@ -139,7 +145,8 @@ def _train(
         watch.stage("search")
     final = [trial for some in by_role.values() for trial in some]
     if final:
-        text = f"training {len(set(final))} networks"
+        count = len(set(final))
+        text = f"training {count} network" + ("" if count == 1 else "s")
         say(text, 0.0)
         networks, done.failures = finals(engine, final, lambda share: say(text, share))
         by_id = {network.trial.id: network for network in networks}

@@ -14,22 +14,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from m3h import __version__
+from m3h.api.folder import FACTS, FILES, FORMAT, damaged, read_facts
 from m3h.core.atomic import atomic_folder
-from m3h.core.errors import FolderError
 from m3h.core.fingerprint import canonical, file_fingerprint
 from m3h.encoders.block import EncoderState
 from m3h.study.task import Task
 from m3h.training import checkpoint
 from m3h.training.trained import TrainedNetwork
 
-FACTS, ENCODERS = "model.json", "encoders.safetensors"
-FILES = (ENCODERS, "networks.json", "networks.safetensors")
-FORMAT = 2
+ENCODERS = FILES[0]
 
 #: Label of a task set -> its tasks, and the mean attention (task that asks, task that answers).
 Attention = dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]
-
-_AGAIN = "train the model again, or copy its folder again"
 
 
 @dataclass(frozen=True)
@@ -78,35 +74,17 @@ def load(folder: Path) -> tuple[Fitted, Attention]:
 
     Errors: FolderError if no model is there, or it is damaged or of another format.
     """
-    place = folder if (folder / FACTS).is_file() or not (folder / "model" / FACTS).is_file() else folder / "model"
-    try:
-        content = json.loads((place / FACTS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FolderError(
-            "no model here",
-            where=str(folder),
-            expected=f"the folder of a run that has ended, or a folder with {FACTS}, {', '.join(FILES)}",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise _damaged(place, FACTS) from error
+    place, content = read_facts(folder)
     try:
         return _read(content, place)
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
-        raise _damaged(place, FACTS) from error
+        raise damaged(place, FACTS) from error
 
 
 def _read(content: Mapping[str, Any], place: Path) -> tuple[Fitted, Attention]:
-    if content["format"] != FORMAT:
-        raise FolderError(
-            "a model of another format",
-            where=str(place),
-            got=f"format {content['format']}, written by m3h {content['m3h']}",
-            expected=f"format {FORMAT}",
-            next_step="train the model again with this version",
-        )
     for name in FILES:
         if not (place / name).is_file() or file_fingerprint(place / name) != content["files"][name]:
-            raise _damaged(place, name)
+            raise damaged(place, name)
     arrays = load_file(place / ENCODERS)
     states = {
         part["source"]: EncoderState(part["facts"], {name: arrays[f"{number}/{name}"] for name in part["arrays"]})
@@ -151,7 +129,3 @@ def _facts(fitted: Fitted, attention: Attention) -> dict[str, Any]:
         ],
         "recipe": dict(fitted.recipe),
     }
-
-
-def _damaged(folder: Path, name: str) -> FolderError:
-    return FolderError(f"{name} is damaged or missing", where=str(folder), next_step=_AGAIN)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from m3h.api.engine import Maker, memory_notes, opened
 from m3h.api.given import check_folds, check_folds_given, dataset_given, names_given, options_given, tell
 from m3h.api.options import Device, ExecutorName, Precision
+from m3h.api.scorable import unscorable
 from m3h.api.tim import _preset
 from m3h.dataset.dataset import Dataset
 from m3h.experiments import crossval
@@ -139,8 +140,8 @@ def search(
 
     ``options`` are fields of m3h.study.presets.SearchOptions: method, largest, width, folds. A row per set tried, as
     search.csv: task, step, task_set, cv_score (higher is better), tried, chosen. The other arguments are those of
-    m3h.tim. What changes nothing is told as a Python warning. Errors: SettingError for tasks or options that do not
-    fit, FolderError for a ledger that cannot be used.
+    m3h.tim. What changes nothing, and tasks that no fold can score, are told as Python warnings. Errors: SettingError
+    for tasks or options that do not fit, FolderError for a ledger that cannot be used.
     """
     dataset, names = dataset_given(dataset), names_given(tasks)
     protocol = protocol or Protocol()
@@ -151,6 +152,7 @@ def search(
     pool = make_pool(dataset, names, where="m3h.search")
     place = None if ledger is None else Path(ledger)
     most = maker.final(pool.tasks[: given.largest], pool.sources)
-    tell(notes(pool, given) + memory_notes(dataset, [most], memory))
+    empty = unscorable(dataset, pool, "search", used=given.folds or protocol.folds, count=protocol.folds)
+    tell([*notes(pool, given), *empty, *memory_notes(dataset, [most], memory)])
     with opened(dataset, place, executor=executor, address=address, memory=memory, device=device) as engine:
         return searched(engine, maker, pool, given, dataset.seed, progress).table

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from m3h.api.engine import Maker, memory_notes, opened
 from m3h.api.given import check_folds, check_folds_given, dataset_given, names_given, options_given, tell
 from m3h.api.options import Device, ExecutorName, Precision, check_used
+from m3h.api.scorable import unscorable
 from m3h.core.errors import SettingError
 from m3h.dataset.dataset import Dataset
 from m3h.evaluation.compare import COMPARED
@@ -142,7 +143,8 @@ def tim(
     check(len(pool.tasks), settings(given))
     place = None if ledger is None else Path(ledger)
     most = maker.jointly().final(pool.tasks[: largest(len(pool.tasks), settings(given))], pool.sources)
-    tell([*notes(pool, given), *cautions(pool, given, dataset.seed), *memory_notes(dataset, [most], memory)])
+    empty = unscorable(dataset, pool, "tim", used=given.folds, count=protocol.folds)
+    tell([*notes(pool, given), *cautions(pool, given, dataset.seed), *empty, *memory_notes(dataset, [most], memory)])
     with opened(dataset, place, executor=executor, address=address, memory=memory, device=device) as engine:
         return measured(engine, maker, pool, given, dataset.seed, progress).table
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from m3h.api import tim
 from m3h.api.engine import Maker
 from m3h.api.given import check_folds
-from m3h.api.options import Options
+from m3h.api.options import Options, asked
 from m3h.dataset.dataset import Dataset
 from m3h.experiments.pool import Pool, make_pool
 from m3h.experiments.tim.settings import check
@@ -69,14 +69,6 @@ def planned(study: Study, data: Dataset, options: Options) -> Work:
 def _pool(study: Study, data: Dataset, options: Options, part: str) -> Pool:
     names, where = asked(study, options, part)
     return make_pool(data, names, where=where)
-
-
-def asked(study: Study, options: Options, part: str) -> tuple[tuple[str, ...], str]:
-    """The tasks that ``part``, "search" or "tim", is asked to compare, () for the largest group that excludes the same
-    sources; and the option or section that says so. ``--tasks`` goes before the study file."""
-    if options.tasks:
-        return options.tasks, "--tasks"
-    return {"search": study.search.tasks, "tim": study.tim.tasks}[part], f"[{part}]"
 
 
 def plain_trials(work: Work, maker: Maker, options: Options) -> dict[str, list[Trial]]:

@@ -8,12 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from m3h.cli import options as o
-from m3h.core.errors import SettingError
+from m3h.core.errors import FolderError, SettingError
 
 Place = Annotated[
     Path,
     typer.Argument(metavar="STUDY", help="The study file; or a run's folder, to check its model.", show_default=False),
 ]
+#: Told where more rows are used or left out than there are.
+SHARED = (
+    "a row that several samples share, such as two moments of one stay, counts once for each of them as used, without "
+    "time or later: so there may be more of these than rows"
+)
 OfRun = Annotated[
     Path | None,
     typer.Option(
@@ -39,33 +44,37 @@ def check(
     its model learned of the data follows from its training rows. Changes nothing."""
     reading = {"cache": None if no_cache else cache or "default", "strict": strict, "weights": weights}
     if place.is_dir():
+        _refuse_study(place)
         _run(place, study, reading, as_json=as_json)
         return
     if study is not None:
         raise SettingError("--study is for the folder of a run", got=str(place))
+    from m3h.api.early import begin
+    from m3h.api.options import Options
     from m3h.cli.screen import Waiting, console, print_json
-    from m3h.dataset.audit import audit
-    from m3h.dataset.build import build, read_study
 
+    chosen = o.names(tasks)
     with Waiting(quiet=as_json) as say:
         say("reading the study", None)
-        data = build(
-            read_study(place),
-            **reading,  # type: ignore[arg-type]  # as the options declare them
-            tasks=o.names(tasks) or None,
-            progress=say,
-        )
+        read = begin(place, Options(tasks=chosen, weights=weights))
+        from m3h.api.given import of_tasks
+        from m3h.dataset.audit import audit
+        from m3h.dataset.build import build
+
+        data = build(read, **reading, tasks=chosen or None, progress=say)  # type: ignore[arg-type]  # as declared
         say("auditing", None)
-        found = audit(data)
+        found = audit(of_tasks(data, chosen))
     if as_json:
         print_json({key: found[key] for key in ("tasks", "sources", "samples")} | {"audit": found})
         return
     screen = console()
     for table in tables(found):
         screen.print(table)
+    if any(counted_twice(source["counts"]) for source in found["sources"]):
+        screen.print(SHARED, soft_wrap=True)
     if found["diagnoses"]:
         screen.print(diagnoses(found["diagnoses"]), soft_wrap=True)
-    from m3h.dataset.alarms import LEAKS
+    from m3h.dataset.audit import LEAKS
 
     # what may be a leak first, under its own name; the rest is good to know
     for alarm in sorted(found["alarms"], key=lambda alarm: alarm["kind"] not in LEAKS):
@@ -73,6 +82,18 @@ def check(
         screen.print(f"{head} ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
     if not any(alarm["kind"] in LEAKS for alarm in found["alarms"]):
         screen.print("no sign of a leak was found")
+
+
+def _refuse_study(folder: Path) -> None:
+    """A study is named by its file. Errors: FolderError for a study's folder that is no run's."""
+    file = folder / "study.toml"
+    if file.is_file() and not any((folder / name).exists() for name in ("model", "model.json", "run.json")):
+        raise FolderError(
+            "this is the folder of a study, not of a run",
+            where=str(folder),
+            expected="a study by its file, a run by its folder",
+            next_step=f"m3h check {file}",
+        )
 
 
 def _run(folder: Path, study: Path | None, reading: dict[str, Any], *, as_json: bool) -> None:
@@ -91,6 +112,11 @@ def _run(folder: Path, study: Path | None, reading: dict[str, Any], *, as_json: 
         screen.print(f"sign of a leak ({alarm['kind']}): {alarm['text']}", soft_wrap=True, markup=False)
     if not found["alarms"]:
         screen.print("nothing suspicious was found")
+
+
+def counted_twice(counts: dict[str, int]) -> bool:
+    """Whether more rows of a source's table were used or left out than it has."""
+    return sum(counts.get(key, 0) for key in ("used", "missing_time", "later")) > counts.get("rows", 0)
 
 
 def tables(found: dict[str, Any]) -> list[Any]:

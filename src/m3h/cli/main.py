@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
+from typing import NoReturn
 
 import typer
 
@@ -62,6 +65,24 @@ def _common(
     """Shown by --help is the text given to the app."""
 
 
+#: The exit status of a command that was stopped by Ctrl-C.
+_BY_HAND = 130
+
+
+class _Terminated(BaseException):
+    """SIGTERM, which ends a command as Ctrl-C does: with its locks given back and nothing half-written."""
+
+
+def _terminated(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what is being put away is not stopped again
+    raise _Terminated
+
+
+def _stopped(how: str, status: int) -> NoReturn:
+    print(f"m3h: {how}; give the same command again to go on", file=sys.stderr)
+    sys.exit(status)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and end with its exit status. A mistake the user can mend is printed without a traceback; one of
     this program is printed with it and named as such."""
@@ -70,14 +91,21 @@ def main(arguments: list[str] | None = None) -> None:
     # there is no other program. Must be said before the libraries load; who has set either keeps it.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         app(args=arguments)
     except M3HError as error:
         print(f"m3h: {error}", file=sys.stderr)
         sys.exit(2)
+    except _Terminated:
+        _stopped("terminated (SIGTERM)", 143)
     except KeyboardInterrupt:
-        print("m3h: stopped", file=sys.stderr)
-        sys.exit(130)
+        _stopped("stopped", _BY_HAND)
+    except SystemExit as end:
+        if end.code == _BY_HAND:  # what Typer makes of Ctrl-C, without a word
+            _stopped("stopped", _BY_HAND)
+        raise
     except Exception:
         traceback.print_exc()
         print("m3h: this is a mistake of this program, not yours; please report the lines above", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,13 @@ ProfileName = Annotated[
     str, typer.Option("--profile", help="strict, or haim: the numbers of the published file, its mistakes included.")
 ]
 At = Annotated[
-    float, typer.Option("--at", metavar="HOURS", help="Without images: hours from a stay's beginning to its sample.")
+    float | None,
+    typer.Option(
+        "--at",
+        metavar="HOURS",
+        help="Without images: hours from a stay's beginning to its sample.",
+        show_default="24",
+    ),
 ]
 Single = Annotated[
     bool, typer.Option("--single-pathology", help="Only images with exactly one of the eight chest findings.")
@@ -45,7 +52,7 @@ def mimic(
     ecg: Ecg = None,
     encoders: EncoderSet = "paper",
     profile: ProfileName = "strict",
-    at: At = 24.0,
+    at: At = None,
     single_pathology: Single = False,
     as_json: o.Json = False,
 ) -> None:
@@ -60,6 +67,11 @@ def mimic(
     from m3h.hospital.mimic.build import make_study
     from m3h.hospital.mimic.extract import Choices
 
+    lacking = without_weights() if encoders == "paper" else {}
+    for name, how in lacking.items():
+        print(f"note: the weights of {name} are not on this machine; what follows needs them: {how}", file=sys.stderr)
+    if lacking:
+        print("note: --encoders offline makes a study that needs none", file=sys.stderr)
     with Waiting(quiet=as_json) as waiting:
         made = make_study(
             folder,
@@ -83,6 +95,7 @@ def mimic(
                 "sources": list(found.sources),
                 "missing": list(made.missing),
                 "counts": dict(found.counts),
+                "weights_missing": list(lacking),
             }
         )
         return
@@ -95,3 +108,19 @@ def mimic(
         if count:
             screen.print(f"left out: {count} {name}", markup=False, highlight=False, soft_wrap=True)
     screen.print(f"next: m3h check {made.study}", markup=False, highlight=False, soft_wrap=True)
+
+
+def without_weights() -> dict[str, str]:
+    """The pretrained encoders of the paper whose weights are not here or damaged, and how to get them: told first, for
+    a study is made in minutes and then cannot be encoded."""
+    from m3h.core.errors import WeightsError
+    from m3h.encoders.weights import store
+    from m3h.encoders.weights.catalog import MODELS
+
+    found = {}
+    for name, what in (("clinicalbert", "notes"), ("densenet121-chex", "chest images")):
+        try:
+            store.require(name)
+        except WeightsError:
+            found[f"{name} ({what})"] = store.how_to_get(MODELS[name])
+    return found

@@ -91,10 +91,22 @@ Cache = Annotated[
     typer.Option("--cache", metavar="DIR", help="Where encoded sources are kept.", show_default="user's cache folder"),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Encode everything anew and keep nothing.")]
+
+
+def _there(folder: Path | None) -> Path | None:
+    """A folder of weights that is named must be there, whether or not this command needs it."""
+    if folder is not None:
+        from m3h.encoders.weights.store import check_folder
+
+        check_folder(folder)
+    return folder
+
+
 WeightsFolder = Annotated[
     Path | None,
     typer.Option(
         "--weights",
+        callback=_there,
         metavar="DIR",
         help="Where pretrained weights lie.",
         show_default="weights in the user's cache folder",

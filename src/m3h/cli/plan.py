@@ -54,10 +54,9 @@ def plan(
     as_json: o.Json = False,
 ) -> None:
     """How many trainings a run takes, how many are done, and what time and memory the rest takes here."""
-    from m3h.api.plan import plan as planned
+    from m3h.api.early import begin
     from m3h.cli.screen import Waiting
     from m3h.core.errors import SettingError
-    from m3h.dataset.build import read_study
 
     if alone and not (search or tim):
         raise SettingError("--only plans a part alone", expected="--search or --tim beside it")
@@ -93,7 +92,11 @@ def plan(
     )
     with Waiting(quiet=as_json) as say:
         say("reading the study", None)
-        found = planned(read_study(study), out, options, say, workers=workers)
+        read = begin(study, options)
+        # takes seconds to load, which nobody should wait for to hear of a mistyped name
+        from m3h.api.plan import plan as planned
+
+        found = planned(read, out, options, say, workers=workers)
     show(found, as_json=as_json)
 
 

@@ -28,28 +28,38 @@ def predict(
         typer.Option(help="Folder with the new patients' tables, named as in the study, or one samples file."),
     ],
     out: Annotated[Path, typer.Option(help="File to write: .csv or .parquet.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")] = False,
     weights: o.WeightsFolder = None,
     as_json: o.Json = False,
 ) -> None:
     """Predict every task of a trained model for new patients; labels and whole sources may be missing."""
-    _check_out(out)
-    from rich.console import Console
+    from m3h.api.folder import check_new
+    from m3h.cli.screen import Waiting
 
-    from m3h.api.model import M3H
+    _check_out(out, force=force)
+    with Waiting(quiet=as_json) as say:
+        say("reading the new patients", None)
+        check_new(run, data)
+        # takes seconds to load, which nobody should wait for to hear of a mistyped name
+        from m3h.api.model import M3H
 
-    with Console(stderr=True, quiet=as_json).status("reading and encoding the new patients"):
         model = M3H.load(run)
-        dataset = model.new_patients(data, weights=weights)
+        dataset = model.new_patients(data, weights=weights, progress=say)
+        say("predicting", None)
         frame = model.predict(dataset)
         _write(frame, out)
     facts = _facts(dataset, model.tasks, out)
     typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else _told(facts))
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, *, force: bool) -> None:
     """Before any work: a place that cannot be written is told at once."""
     if out.is_dir():
         raise FolderError("a folder stands where a file should be", where=str(out), next_step="choose another place")
+    if out.exists() and not force:
+        raise FolderError(
+            "there is a file already", where=str(out), next_step="choose another --out, or replace it with --force"
+        )
     if out.suffix.lower() not in SUFFIXES:
         raise SettingError(
             "no table of this kind can be written",
@@ -78,19 +88,17 @@ def _facts(dataset: Dataset, tasks: tuple[str, ...], out: Path) -> dict[str, Any
         "samples": dataset.samples,
         "tasks": list(tasks),
         "missing_sources": list(dataset.facts["missing_sources"]),
+        "absent": dict(dataset.facts["absent"]),
         "unreadable_images": sum(source["unreadable"] for source in dataset.facts["sources"].values()),
     }
 
 
 def _told(facts: dict[str, Any]) -> str:
+    from m3h.cli.screen import counted
+
     patients, samples, tasks = facts["patients"], facts["samples"], len(facts["tasks"])
-    lines = [f"{_count(patients, 'patient')}, {_count(samples, 'sample')}, {_count(tasks, 'task')}: {facts['out']}"]
-    if facts["missing_sources"]:
-        lines.append(f"taken as absent for everybody: {', '.join(facts['missing_sources'])}")
+    lines = [f"{counted(patients, 'patient')}, {counted(samples, 'sample')}, {counted(tasks, 'task')}: {facts['out']}"]
+    lines += [f"taken as absent for everybody: {name}: {hint}" for name, hint in facts["absent"].items()]
     if facts["unreadable_images"]:
-        lines.append(f"{_count(facts['unreadable_images'], 'image')} could not be read and counted as absent")
+        lines.append(f"{counted(facts['unreadable_images'], 'image')} could not be read and counted as absent")
     return "\n".join(lines)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" + ("" if number == 1 else "s")

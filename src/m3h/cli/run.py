@@ -252,25 +252,36 @@ def report(
     """Write the report of a run folder anew."""
     if compare not in (None, "paper"):
         raise SettingError(f"--compare {compare}", expected="paper")
-    from m3h.cli.screen import console, print_json
+    from m3h.cli.screen import console, counted, print_json
     from m3h.report.page import write_report
+    from m3h.report.paper import compared
 
     page = write_report(folder, compare="paper" if compare else None)
+    count = compared(page.with_name("paper.csv")) if compare else None
     if as_json:
-        print_json({"report": str(page)})
-    else:
-        console().print(f"report: {page}", soft_wrap=True, markup=False)
+        print_json({"report": str(page)} | ({} if count is None else {"compared": count}))
+        return
+    screen = console()
+    if count:
+        screen.print(f"beside the paper: {counted(count, 'task')}, also in paper.csv", markup=False)
+    elif count == 0:
+        told = "no task of this run is one of the paper's with the same measure; they are found by name (m3h tasks)"
+        screen.print(f"note: nothing to compare: {told}", soft_wrap=True, markup=False)
+    screen.print(f"report: {page}", soft_wrap=True, markup=False)
 
 
 def _finish(study: Path, out: Path, given: Options, as_json: bool) -> None:
     """Run, then tell what came out."""
-    from m3h.api.run import run as pipeline
+    from m3h.api.early import begin
     from m3h.cli.screen import Waiting
-    from m3h.dataset.build import read_study
 
     with Waiting(quiet=as_json) as say:
         say("reading the study", None)
-        done = pipeline(read_study(study), out, given, say)
+        read = begin(study, given, out, ledger=True)
+        # takes seconds to load, which nobody should wait for to hear of a mistyped name
+        from m3h.api.run import run as pipeline
+
+        done = pipeline(read, out, given, say)
     if as_json:
         _print_json(done, given)
     else:
@@ -293,7 +304,7 @@ def _print_json(done: Finished, given: Options) -> None:
 
 
 def _print(done: Finished, given: Options) -> None:
-    from m3h.cli.screen import chosen_table, console, score_table, tim_table
+    from m3h.cli.screen import chosen_table, console, counted, score_table, tim_table
 
     screen = console()
     if "scores.csv" in done.tables:
@@ -307,9 +318,10 @@ def _print(done: Finished, given: Options) -> None:
     seconds = sum(done.facts["seconds"].values())
     memory = max(done.facts["peak_memory_mb"].values())
     counts, ledger = done.facts["counts"], done.facts["ledger"]
+    amounts = [counted(counts[f"{what}s"], what) for what in ("patient", "task", "network")]
     screen.print(
-        f"{counts['patients']} patients, {counts['tasks']} tasks, {counts['networks']} networks; "
-        f"{ledger['new']} trainings; {seconds:.0f} seconds, {memory} MB at most",
+        f"{', '.join(amounts)}; {counted(ledger['new'], 'training')}; {seconds:.0f} seconds, {memory} MB at most",
+        soft_wrap=True,
     )
     if given.report:
         screen.print(f"report: {done.folder / 'report.html'}", soft_wrap=True, markup=False)
@@ -319,6 +331,8 @@ def _print(done: Finished, given: Options) -> None:
 
 def _told(facts: Mapping[str, Any]) -> Iterator[str]:
     """What was left out, what failed, and what else the reader of the tables must know, a line each."""
+    from m3h.cli.screen import counted
+    from m3h.dataset.audit import LEAKS
     from m3h.experiments.pool import OTHERS
 
     for entry in facts["left_out"]:
@@ -328,9 +342,13 @@ def _told(facts: Mapping[str, Any]) -> Iterator[str]:
         if others:
             yield f"not in {name}: {', '.join(others)}: {OTHERS}; named with --tasks they take part"
     if measured := facts.get("tim"):
-        yield f"TIM: {measured['trainings']:,} trainings of {measured['sets']:,} different task sets"
+        sets = counted(measured["sets"], "different task set")
+        yield f"TIM: {counted(measured['trainings'], 'training')} of {sets}"
     for entry in facts["failed"]:
         yield f"failed: {' + '.join(entry['tasks'])}: {entry['reason']}"
     yield from (f"warning: {text}" for text in facts["warnings"])
     yield from (f"note: {text}" for text in facts["notes"])
-    yield from (f"note ({alarm['kind']}): {alarm['text']}" for alarm in facts["audit"]["alarms"])
+    # what may be a leak last, where it is read
+    for alarm in sorted(facts["audit"]["alarms"], key=lambda alarm: alarm["kind"] in LEAKS):
+        head = "sign of a leak" if alarm["kind"] in LEAKS else "note"
+        yield f"{head} ({alarm['kind']}): {alarm['text']}"

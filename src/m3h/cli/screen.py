@@ -70,6 +70,11 @@ class Waiting:
             self.progress.update(self.step, total=1.0, completed=share)
 
 
+def counted(number: int, word: str) -> str:
+    """``1 network``, ``1,024 networks``."""
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
 def print_json(content: Any) -> None:
     """A machine-readable result on standard output. Errors: ValueError for NaN and infinity, which JSON lacks."""
     print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
@@ -94,6 +99,11 @@ def score_table(scores: pl.DataFrame) -> Table:
             own = rows.filter((pl.col("role") == role) & (pl.col("preset") == preset))
             cells.append(_cell(own.row(0, named=True)) if len(own) else "")
         table.add_row(*(Text(cell) for cell in (str(task), str(metric), *cells)))
+    if headline.filter(pl.col("value").is_not_null() & pl.col("low").is_null()).height:
+        table.caption = (
+            "no interval: a class or answer is so rare among the test patients that most redraws of them lack it"
+        )
+        table.caption_justify = "left"
     return table
 
 

@@ -19,29 +19,42 @@ From = Annotated[
 ]
 
 
-def weights(
-    fetch: Fetch = None, published: From = None, weights: o.WeightsFolder = None, as_json: o.Json = False
-) -> None:
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="DIR",
+        help="Where pretrained weights lie, or where to put those that are fetched.",
+        show_default="weights in the user's cache folder",
+    ),
+]
+
+
+def weights(fetch: Fetch = None, published: From = None, weights: Folder = None, as_json: o.Json = False) -> None:
     """Pretrained weights: which are on this machine, where, how large, whole or damaged; and fetching them.
 
     Published files are read with a restricted unpickler, written as safetensors and known by their SHA-256 from then
     on. Only --fetch without --from goes to the network. For a machine without internet: fetch on another one, copy the
-    folder, and name it with --weights.
+    folder, and name it with --weights. Exit status 2 where weights are damaged.
     """
     from m3h.cli.screen import console, plain_table, print_json
     from m3h.core.errors import SettingError
     from m3h.encoders.surroundings import around
     from m3h.encoders.weights.catalog import MODELS
+    from m3h.encoders.weights.store import check_folder
 
     if published is not None and fetch is None:
         raise SettingError("--from without --fetch", next_step="say which weights: m3h weights --fetch NAME --from DIR")
+    if fetch is None:
+        check_folder(weights)
     if fetch is not None and not _in_a_package(fetch):
         _fetch(fetch, weights, published, as_json)
     with around(weights=weights):
         found = [described(model) for model in MODELS.values()]
+    damaged = any(one["state"] == "damaged" for one in found)
     if as_json:
         print_json({"weights": found})
-        return
+        raise typer.Exit(2 if damaged else 0)
     screen = console()
     rows = [
         (one["name"], one["state"], _megabytes(one["bytes"]), one["licence"], one["fingerprint"] or "") for one in found
@@ -50,7 +63,15 @@ def weights(
     table.columns[0].no_wrap = True
     screen.print(table)
     for one in found:
-        screen.print(f"{one['name']}: {one['title']}; {one['folder'] or one['get']}", soft_wrap=True, markup=False)
+        screen.print(f"{one['name']}: {one['title']}; {_where(one)}", soft_wrap=True, markup=False)
+    raise typer.Exit(2 if damaged else 0)
+
+
+def _where(one: dict[str, Any]) -> str:
+    """Where weights lie; of those that are damaged or missing how to get them."""
+    if one["state"] == "damaged":
+        return f"damaged{' in ' + one['folder'] if one['folder'] else ''}; {one['get']}"
+    return str(one["folder"] or one["get"])
 
 
 def described(model: Model) -> dict[str, Any]:

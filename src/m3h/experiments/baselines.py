@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from m3h.core import seeds
 from m3h.core.errors import SettingError, TrainingError, nearest
+from m3h.core.installing import extra
 from m3h.dataset.dataset import Dataset, Labels
 from m3h.dataset.scale import Scaler
 from m3h.study.task import Kind
@@ -94,7 +95,7 @@ def _lightgbm(dataset: Dataset, labels: Labels, fitted: Rows, wanted: Rows, seed
     except ImportError as error:
         raise SettingError(
             "the baseline lightgbm needs the package LightGBM, which is not installed",
-            next_step="pip install 'm3h[baseline]', or use the baseline linear alone",
+            next_step=f"{extra('baseline')}; or use the baseline linear alone",
         ) from error
     kind = labels.task.kind
     inputs = _raw(dataset, labels, fitted)

@@ -17,6 +17,7 @@ import torch
 
 from m3h.core.errors import M3HError, SettingError, TrainingError
 from m3h.core.fingerprint import NUMERICS
+from m3h.core.installing import extra
 from m3h.dataset.dataset import Dataset
 from m3h.experiments.memory import fleet_bytes
 from m3h.experiments.outcome import Outcome, outcome
@@ -247,7 +248,7 @@ def _ray(*, alone: bool) -> Any:
         return importlib.import_module("ray")
     except ImportError as error:
         raise SettingError(
-            "Ray is not installed", where="executor ray", next_step='pip install "m3h[ray]", or use --executor local'
+            "Ray is not installed", where="executor ray", next_step=f"{extra('ray')}; or use --executor local"
         ) from error
 
 

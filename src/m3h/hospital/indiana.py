@@ -24,6 +24,7 @@ import polars as pl
 
 from m3h.core.atomic import atomic_file
 from m3h.core.errors import DataError
+from m3h.core.installing import installing
 
 #: A report has at most 9 kB; a larger member or a larger archive is not this collection.
 LARGEST_REPORT = 200_000
@@ -123,7 +124,7 @@ def _data_folder() -> Path:
     if found is None or found.origin is None:
         raise DataError(
             "the built-in study lies in the package torchxrayvision, which is not installed",
-            next_step="pip install torchxrayvision",
+            next_step=installing("torchxrayvision"),
         )
     return Path(found.origin).parent / "data"
 
@@ -133,7 +134,7 @@ def _broken(path: Path, got: str) -> DataError:
         "cannot be read as the Indiana University collection",
         where=path.name,
         got=got,
-        next_step="install torchxrayvision anew: pip install --force-reinstall torchxrayvision",
+        next_step=f"install torchxrayvision anew: {installing('torchxrayvision', again=True)}",
     )
 
 

@@ -28,7 +28,7 @@ def write_report(run_folder: Path, out: Path | None = None, *, compare: Literal[
     or ``out`` cannot be written.
     """
     contents = read(run_folder)
-    page = render(contents, beside=paper.table(contents) if compare else None)
+    page = render(contents, beside=paper.table(contents) if compare else None, compared=compare is not None)
     target = out if out is not None else run_folder / "report.html"
     if compare:
         with atomic_file(target.with_name("paper.csv")) as temporary:
@@ -38,9 +38,10 @@ def write_report(run_folder: Path, out: Path | None = None, *, compare: Literal[
     return target
 
 
-def render(contents: Contents, *, beside: tables.Table | None = None) -> str:
+def render(contents: Contents, *, beside: tables.Table | None = None, compared: bool = False) -> str:
     """The page as text. Every name of the study is escaped; figures carry names as shapes. Tasks are called by their
-    titles. ``beside`` is a table of somebody else's results."""
+    titles. ``beside`` is a table of somebody else's results; ``compared``: it was asked for,
+    also where there is none."""
     contents = titled(contents)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -51,7 +52,7 @@ def render(contents: Contents, *, beside: tables.Table | None = None) -> str:
     )
     environment.filters["breakable"] = _breakable
     template = environment.get_template("report.html")
-    return template.render(**_head(contents), **_parts(contents), beside=beside, style=_style())
+    return template.render(**_head(contents), **_parts(contents), beside=beside, compared=compared, style=_style())
 
 
 def _breakable(text: str) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 import polars as pl
 
@@ -32,6 +33,12 @@ def beside(contents: Contents) -> pl.DataFrame:
         columns = {name: f"run_{role}_{name}" for name in ("value", "low", "high")}
         frame = frame.join(own.drop("role").rename(columns), on=["task", "metric"], how="left", maintain_order="left")
     return frame
+
+
+def compared(file: Path) -> int:
+    """How many of the paper's tasks the run of a paper.csv has, with the same measure."""
+    values = [pl.col(f"run_{role}_value").is_not_null() for role in ROLES]
+    return pl.read_csv(file, infer_schema_length=None).filter(pl.any_horizontal(values)).height
 
 
 def table(contents: Contents) -> Table | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from m3h.dataset.alarms import LEAKS
+from m3h.dataset.audit import LEAKS
 from m3h.report import choices, interactions, words
 from m3h.report.cohort import left_out
 from m3h.report.contents import Contents, Verdict, series_of, verdict

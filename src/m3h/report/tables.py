@@ -19,6 +19,13 @@ _NEAR_ZERO = f"an R² or a silhouette nearer to 0 than {LEAST_REFERENCE:g}"
 _OF = {"best": "chosen sets"}
 
 
+#: Why a score may stand alone.
+NO_INTERVAL = (
+    "A score without one: a class or answer is so rare among the test patients that more than half of the redraws lack "
+    "it and cannot be scored."
+)
+
+
 @dataclass(frozen=True)
 class Cell:
     """What stands in one field: a text, a smaller line beneath it, a tone (ahead, behind, quiet) for its look.
@@ -101,12 +108,14 @@ def _scores(contents: Contents, frame: pl.DataFrame, caption: str) -> Table:
         fields = [_score(values.get(name)) for name in series]
         head = (Cell(str(task)), Cell(words.metric(str(metric))), Cell(words.whole(_number(tested))))
         rows.append((group.get(str(task), ""), (*head, *fields)))
+    bare = frame.filter(pl.col("value").is_not_null() & pl.col("low").is_null()).height
     return Table(
         caption=caption,
         columns=("Question", "Measure", "Test rows", *(words.series(name) for name in series)),
         rows=grouped(rows, order=list(dict.fromkeys(group.values()))),
         texts=frozenset({0, 1}),
-        note=f"{words.NOTHING} means not scored. A second line gives the 95 % interval, drawn by patient.",
+        note=f"{words.NOTHING} means not scored. A second line gives the 95 % interval, drawn by patient."
+        + (f" {NO_INTERVAL}" if bare else ""),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +45,30 @@ def titled(contents: Contents) -> Contents:
     )
 
 
+def told(text: str, called: Mapping[str, str]) -> str:
+    """A sentence with the title of each task before its name. A name that may be a common word is looked for only where
+    nothing but a task can stand."""
+    titles = {name: title for name, title in called.items() if name != title}
+    if not titles:
+        return text
+
+    def one_of(names: Iterable[str]) -> str:
+        return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)"
+
+    plain = one_of(name for name in titles if re.search(r"[\W\d_]", name))
+    every = one_of(titles)
+    pattern = (
+        rf'(?<=task ")({every})"|(?<![\w"])({plain})(?![\w"])|^({every})(?=: )|(?<=: )({every})(?= cannot be scored)'
+    )
+
+    def with_title(found: re.Match[str]) -> str:
+        name = next(part for part in found.groups() if part is not None)
+        quote = '"' if found.group(1) else ""
+        return f"{titles[name]}{quote} ({name})"
+
+    return re.sub(pattern, with_title, text)
+
+
 def _renamed(frame: pl.DataFrame, called: Mapping[str, str], *columns: str) -> pl.DataFrame:
     def replaced(name: str) -> pl.Expr:
         there = frame.get_column(name).unique().drop_nulls().to_list()
@@ -65,12 +90,17 @@ def _facts(run: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, Any]:
     def entries(content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
         return [entry | {"task": called.get(entry["task"], entry["task"])} for entry in content.get(key) or []]
 
+    def texts(key: str) -> list[str]:
+        return [told(str(text), called) for text in run.get(key) or []]
+
     def lists(key: str) -> list[dict[str, Any]]:
         return [entry | {"tasks": [called.get(name, name) for name in entry["tasks"]]} for entry in run.get(key) or []]
 
     audit = dict(run.get("audit") or {})
     if audit.get("tasks"):
         audit["tasks"] = [task | {"name": called[task["name"]], "id": task["name"]} for task in audit["tasks"]]
+    if audit.get("alarms"):
+        audit["alarms"] = [alarm | {"text": told(str(alarm["text"]), called)} for alarm in audit["alarms"]]
     parts = {
         part: {**run[part], "left_out": entries(run[part], "left_out")} for part in ("tim", "search") if run.get(part)
     }
@@ -81,6 +111,8 @@ def _facts(run: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, Any]:
         "audit": audit,
         "clusters": clusters,
         "left_out": entries(run, "left_out"),
+        "warnings": texts("warnings"),
+        "notes": texts("notes"),
         "task_sets": lists("task_sets"),
         "failed": lists("failed"),
     }

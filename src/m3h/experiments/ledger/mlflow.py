@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from m3h.core.errors import FolderError, SettingError
+from m3h.core.installing import extra
 
 DATABASE = "mlflow.db"
 #: The tag by which a trial's run is found again.
@@ -82,7 +83,7 @@ def _loaded() -> tuple[Any, Any]:
         importlib.import_module("alembic")
     except ImportError as error:
         raise SettingError(
-            "--mlflow needs packages that are not installed", got=error.name, next_step='pip install "m3h[mlflow]"'
+            "--mlflow needs packages that are not installed", got=error.name, next_step=extra("mlflow")
         ) from error
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # loading it sets its own level
     return tracking, sql

@@ -1,0 +1,75 @@
+"""Sources that no new patient has, and what may have gone wrong with them: a table, a column or a folder renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from m3h.core.errors import nearest
+from m3h.dataset.dataset import Dataset
+from m3h.hospital import files
+from m3h.hospital.tables import Tables
+from m3h.study.spec import Source, Study
+
+_SHOWN = 12
+
+
+def hints(study: Study, data: Path, dataset: Dataset) -> dict[str, str]:
+    """By source that is absent for every sample of ``dataset``: what was looked for at ``data``, and what is there.
+    Names of files and columns alone, never a value."""
+    missing = dataset.facts["missing_sources"]
+    absent = [source for source in study.sources if not dataset.blocks[source.name].present.any()]
+    if not absent:
+        return {}
+    with Tables(study, data=data) as tables:
+        return {
+            source.name: _looked_for(source, tables, data)
+            if source.name in missing
+            else _unused(source, dataset.facts["sources"][source.name])
+            for source in absent
+        }
+
+
+def _looked_for(source: Source, tables: Tables, data: Path) -> str:
+    study = tables.study
+    if source.own_table and not data.is_dir():
+        return f"a table of its own, {source.table or source.query}, which one samples file cannot hold"
+    if source.folder is not None and not (tables.folder / source.folder).is_dir():
+        return f"no folder {source.folder}"
+    if source.own_table:
+        name = source.table or source.query or ""
+        own = {Path(one).name for one in (study.samples.table, *(other.table for other in study.sources)) if one}
+        there = {path.name for path in tables.folder.iterdir() if files.suffix(path.name)} - own
+        return f"no table {name}{nearest(name, there)}"
+    wanted = [*source.columns, *([source.column] if source.column else [])]
+    named = ", ".join(f'"{name}"' for name in wanted[:_SHOWN]) + (", ..." if len(wanted) > _SHOWN else "")
+    what = f"no column {named}" if len(wanted) == 1 else f"none of the columns {named}"
+    return f"{what} in the samples table{_near(wanted, tables)}"
+
+
+def _near(wanted: list[str], tables: Tables) -> str:
+    """A column of almost the name, or the columns that nothing else of the study speaks of."""
+    study = tables.study
+    known = {study.samples.id, study.samples.patient, study.samples.time, *study.samples.subgroups}
+    known |= {task.column or task.name for task in study.tasks}
+    for source in study.sources:
+        known |= {*source.columns, source.column, source.key}
+    other = [name for name in tables.columns(study.samples) if name not in known]
+    return nearest(wanted[0], other) if wanted else ""
+
+
+def _unused(source: Source, facts: Mapping[str, Any]) -> str:
+    """Why a source whose table or column is there says nothing of anybody."""
+    counts = facts["counts"]
+    reasons = [
+        (counts["unmatched"], f"whose {source.key} is no sample's"),
+        (counts["missing_time"], "without a time"),
+        (counts["later"], "later than the sample"),
+        (facts["unreadable"], "images that cannot be read"),
+    ]
+    parts = [f"{number:,} {text}" for number, text in reasons if number]
+    rows = (
+        f"{counts['rows']:,} row{'' if counts['rows'] == 1 else 's'}" if source.own_table else "its columns are there"
+    )
+    return f"{rows}, {', '.join(parts)}" if parts else f"{rows}, and no value that can be used"
