@@ -11,8 +11,9 @@ from m3h.hospital.simulate.columns import Bools, Floats
 from m3h.hospital.simulate.model import Model
 from m3h.hospital.simulate.patients import CLOCK, Block
 
-#: How often a note names a condition that is there, and one that is not.
-NAMED, FALSELY = 0.35, 0.012
+#: How often a note names a condition that is there, and one that is not: seldom, as a report on something else does,
+#: so that most of what can be known of a condition lies in what it shares with others.
+NAMED, FALSELY = 0.08, 0.01
 EXAMS = (
     ("CT HEAD W/O CONTRAST", "There is no hemorrhage or large territorial infarct. The ventricles are normal in size."),
     ("CT ABD & PELVIS WITH CONTRAST", "The gallbladder and pancreas are unremarkable. There is no free air."),
@@ -61,7 +62,7 @@ def stories(block: Block, model: Model) -> tuple[Story, Story]:
 
 
 def _chance(liability: Floats) -> Floats:
-    return np.asarray(0.4 / (1 + np.exp(1.6 - 1.6 * liability)))
+    return np.asarray(0.3 / (1 + np.exp(1.6 - 1.6 * liability)))
 
 
 def said(story: Story, row: int, random: np.random.Generator) -> list[str]:
