@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from m3h.core.errors import DataError
-from m3h.hospital import events
+from m3h.hospital import event_batches
 from m3h.hospital.events import read_events
 from m3h.hospital.samples import read_samples
 from m3h.hospital.tables import Tables
@@ -57,6 +57,24 @@ def test_an_event_reaches_every_sample_of_its_key(small):
     assert _read(study)[1] == [(0, 0, 0.0, 1.0), (1, 0, -10.0, 1.0), (1, 0, -5.0, 2.0)]
 
 
+@pytest.mark.parametrize("kind", [pl.String, pl.Int64, pl.Int16, pl.UInt32, pl.UInt64, pl.Float64])
+def test_keys_and_ties_mean_the_same_whatever_their_type(small, tmp_path, kind):
+    large = 2**53  # and one more are one number as DOUBLE
+    ties = {"n": [str(large + 1), "3", str(large), "20"]}
+    if kind in (pl.Int64, pl.UInt64):
+        ties = {"n": [int(tie) for tie in ties["n"]]}
+    own = pl.DataFrame(
+        {"id": [17, 17, 17, 17], "at": [1, 1, 1, 1], "code": ["hr"] * 4, "v": [1.0, 2.0, 3.0, 4.0]} | ties
+    )
+    own.with_columns(pl.col("id").cast(kind)).write_parquet(tmp_path / "own.parquet")
+    series = SERIES.replace(".csv", ".parquet") + 'order = ["n"]\n'
+    found, rows = _read(small("id,person\n17.0,a\n017,b\n-3,c\n70000,d\n", series))
+    # 017 is another id; ids are sorted as texts: -3, 017, 17, 70000
+    assert [row[0] for row in rows] == [2] * 4
+    assert [row[3] for row in rows] == [2.0, 4.0, 3.0, 1.0]
+    assert (found.counts.rows, found.counts.unmatched, found.counts.used) == (4, 0, 4)
+
+
 @pytest.mark.parametrize(
     ("more", "samples", "own", "message"),
     [
@@ -91,7 +109,7 @@ def test_mapped_signals_keep_the_order_of_the_map(small):
 
 
 def test_batches_hold_whole_samples_and_can_be_read_again_and_at_once(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(events, "BATCH_ROWS", 4000)
+    monkeypatch.setattr(event_batches, "BATCH_ROWS", 4000)
     generator = np.random.default_rng(5)
     count = 60_000
     frame = pl.DataFrame(

@@ -12,16 +12,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from m3h.core.errors import DataError
+from m3h.hospital import event_batches
+from m3h.hospital.event_batches import Readers
 from m3h.hospital.link import Link, check_columns, check_used, described, link
 from m3h.hospital.samples import SampleTable
 from m3h.hospital.sources import Counts, EventBatch, Events
-from m3h.hospital.sql import is_number, is_text, key_text, not_number, number, quoted
+from m3h.hospital.sql import fits_bigint, is_number, is_text, key_text, not_number, number, quoted
 from m3h.hospital.tables import Tables
 from m3h.hospital.values import as_text
 from m3h.study.spec import Source
-
-#: Events in one batch, about; a batch is longer where a single sample has more.
-BATCH_ROWS = 1_000_000
 
 _USED, _UNMAPPED, _MISSING_TIME, _LATER, _MISSING_VALUE, _TEXT, _INFINITE = range(7)
 
@@ -40,33 +39,23 @@ def read_events(tables: Tables, samples: SampleTable, source: Source) -> Events:
     if not is_number(types[value]) and not is_text(types[value]):
         raise DataError(f"{value} holds no numbers", where=where, got=f"type {types[value]}")
     joined = link(tables, samples, source, numbered=False)
-    names, judged = _judge(tables, source, joined)
-    counts = _count(tables, source, joined, judged, where)
+    codes, names = _codes(tables, source, types[signal])
+    judged = _judge(source, types, joined, codes)
+    counts, used = _count(tables, source, joined, judged, where)
     check_used(tables, source, counts)
     if not source.signals:
-        found = tables.rows(f"SELECT DISTINCT m3h_name FROM ({judged}) WHERE m3h_status = {_USED}", source)
-        names = tuple(sorted(name for (name,) in found))
-    numbering = tables.store(
-        pl.DataFrame(
-            {"m3h_name": names, "m3h_signal": range(len(names))}, schema={"m3h_name": pl.String, "m3h_signal": pl.Int32}
-        ),
-        source,
-    )
-    ties = "".join(f", {column} NULLS FIRST" for column in _ties(source))
-    stored = tables.store(
-        f"SELECT m3h_sample, m3h_signal, m3h_time, m3h_value FROM ({judged}) j JOIN {numbering} n "
-        f"ON j.m3h_name = n.m3h_name WHERE m3h_status = {_USED} "
-        f"ORDER BY m3h_sample, m3h_signal, m3h_moment NULLS FIRST, m3h_known NULLS FIRST{ties}, m3h_value",
-        source,
-    )
-    number_time = joined.clock is None or joined.clock.kind != "timestamp"
+        names = tuple(names[index] for index in used)
+    place = np.zeros(max(used, default=0) + 1, dtype=np.int32)
+    place[used] = used if source.signals else range(len(used))
+    stored = _Stored(tables, source, joined, judged)
+    clock = joined.clock
     return Events(
         samples=len(samples),
         signals=names,
-        time_unit=(source.time or "") if number_time else "hours",
+        time_unit="hours" if clock is not None and clock.kind == "timestamp" else source.time or "",
         relative=joined.relative,
-        batches=partial(_batches, tables, source, stored),
-        signals_of=partial(_signals_of, tables, source, stored, names),
+        batches=partial(stored.batches, place),
+        signals_of=partial(stored.signals_of, place, names),
         counts=counts,
     )
 
@@ -88,104 +77,166 @@ def no_events(samples: SampleTable, source: Source) -> Events:
     )
 
 
-def _judge(tables: Tables, source: Source, joined: Link) -> tuple[tuple[str, ...], str]:
-    """The signals' names if the study maps them, and SQL that gives each matched row a status."""
-    types = tables.types(source)
-    signal, value = quoted(source.signal or ""), quoted(source.value or "")
-    kind = types[source.value or ""]
-    code = key_text(f"m.{signal}", types[source.signal or ""])
-    names: tuple[str, ...] = ()
-    name, mapping, unmapped = code, "", "false"
+def _codes(tables: Tables, source: Source, kind: str) -> tuple[str, tuple[str, ...]]:
+    """A table of the signal column's values (m3h_raw) and their numbers (m3h_signal; NULL = none), and the names that
+    are numbered: those of the study's map, or all that there are, sorted.
+
+    What a value means is worked out once, not for each of a million rows.
+    """
+    signal = quoted(source.signal or "")
+    raw = tables.store(
+        f"SELECT DISTINCT {signal} AS m3h_raw, {key_text(signal, kind)} AS m3h_code FROM ({tables.select(source)})",
+        source,
+    )
     if source.signals:
         names = tuple(dict.fromkeys(source.signals.values()))
-        mapped = dict(zip(as_text(pl.Series(list(source.signals))), source.signals.values(), strict=True))
-        codes = {"m3h_code": list(mapped), "m3h_mapped": list(mapped.values())}
-        mapping = f"LEFT JOIN {tables.store(pl.DataFrame(codes), source)} c ON {code} = c.m3h_code"
-        name, unmapped = "c.m3h_mapped", "c.m3h_mapped IS NULL"
-    number_sql = number(f"m.{value}", kind)
-    status = (
-        f"CASE WHEN {unmapped} THEN {_UNMAPPED} WHEN m3h_missing THEN {_MISSING_TIME} WHEN m3h_later THEN {_LATER} "
-        f"WHEN {code} IS NULL THEN {_MISSING_VALUE} WHEN {not_number(f'm.{value}', kind)} THEN {_TEXT} "
-        f"WHEN {number_sql} IS NULL THEN {_MISSING_VALUE} WHEN isinf({number_sql}) THEN {_INFINITE} ELSE {_USED} END"
+        place = {name: index for index, name in enumerate(names)}
+        number_of = {
+            code: place[name]
+            for code, name in zip(as_text(pl.Series(list(source.signals))), source.signals.values(), strict=True)
+        }
+    else:
+        found = tables.rows(f"SELECT DISTINCT m3h_code FROM {raw} WHERE m3h_code IS NOT NULL", source)
+        names = tuple(sorted(name for (name,) in found))
+        number_of = {name: index for index, name in enumerate(names)}
+    numbers = tables.store(
+        pl.DataFrame(
+            {"m3h_code": list(number_of), "m3h_signal": list(number_of.values())},
+            schema={"m3h_code": pl.String, "m3h_signal": pl.Int32},
+        ),
+        source,
     )
+    join = f"SELECT m3h_raw, m3h_signal FROM {raw} JOIN {numbers} USING (m3h_code)"
+    return tables.store(join, source), names
+
+
+def _judge(source: Source, types: dict[str, str], joined: Link, codes: str) -> str:
+    """SQL of the table's rows, each with its key, times, signal, value, ties, and what becomes of the value."""
+    value, kind = f"m.{quoted(source.value or '')}", types[source.value or ""]
+    number_sql = number(value, kind)
+    of_value = (
+        f"CASE WHEN c.m3h_signal IS NULL THEN {_UNMAPPED if source.signals else _MISSING_VALUE} "
+        f"WHEN {not_number(value, kind)} THEN {_TEXT} WHEN {number_sql} IS NULL THEN {_MISSING_VALUE} "
+        f"WHEN isinf({number_sql}) THEN {_INFINITE} ELSE {_USED} END"
+    )
+    names = _ties(source)
     ties = "".join(
-        f", TRY_CAST(m.{quoted(column)} AS DOUBLE) AS {tie[0]}, CAST(m.{quoted(column)} AS VARCHAR) AS {tie[1]}"
-        for column, tie in zip(source.order, zip(_ties(source)[::2], _ties(source)[1::2], strict=True), strict=True)
+        f", {expression} AS {name}"
+        for column, number_name, text_name in zip(source.order, names[::2], names[1::2], strict=True)
+        for name, expression in zip((number_name, text_name), _tie(f"m.{quoted(column)}", types[column]), strict=True)
     )
-    return names, (
-        f"SELECT m3h_sample, m3h_moment, m3h_known, m3h_time, {name} AS m3h_name, {number_sql} AS m3h_value{ties}, "
-        f"{status} AS m3h_status FROM ({joined.matched}) m {mapping}"
+    return (
+        f"SELECT m3h_key, m3h_moment, m3h_known, c.m3h_signal, {number_sql} AS m3h_value{ties}, "
+        f"{of_value} AS m3h_of_value FROM ({joined.own}) m "
+        f"LEFT JOIN {codes} c ON m.{quoted(source.signal or '')} = c.m3h_raw"
     )
 
 
-def _count(tables: Tables, source: Source, joined: Link, judged: str, where: str) -> Counts:
-    found = dict(tables.rows(f"SELECT m3h_status, count(*) FROM ({judged}) GROUP BY m3h_status", source))
-    used = found.get(_USED, 0)
-    for status, what in ((_TEXT, "texts where numbers belong"), (_INFINITE, "infinite values")):
-        if found.get(status):
+def _tie(column: str, kind: str) -> tuple[str, str]:
+    """A column as a number and as text; of whole numbers the text only where two of them are one as DOUBLE."""
+    text = f"CAST({column} AS VARCHAR)"
+    if fits_bigint(kind):
+        text = f"CASE WHEN abs(CAST({column} AS DOUBLE)) >= {2**53} THEN {text} END"
+    return f"TRY_CAST({column} AS DOUBLE)", text
+
+
+def _count(tables: Tables, source: Source, joined: Link, judged: str, where: str) -> tuple[Counts, list[int]]:
+    """What became of the rows, and the numbers of the signals that reach a sample, ascending."""
+    status = (
+        f"CASE WHEN m3h_of_value = {_UNMAPPED} THEN {_UNMAPPED} WHEN {joined.missing} THEN {_MISSING_TIME} "
+        f"WHEN {joined.later} THEN {_LATER} ELSE m3h_of_value END"
+    )
+    rows = tables.rows(
+        f"SELECT {status} AS status, m3h_signal, count(*) FROM ({judged}) e "
+        f"JOIN {joined.keyed} s ON e.m3h_key = s.m3h_key GROUP BY ALL",
+        source,
+    )
+    found = dict.fromkeys(range(_INFINITE + 1), 0)
+    for of, _, count in rows:
+        found[of] += count
+    for of, what in ((_TEXT, "texts where numbers belong"), (_INFINITE, "infinite values")):
+        if found[of]:
             raise DataError(
-                f"{source.value}: {found[status]} {what}, {used} numbers",
+                f"{source.value}: {found[of]} {what}, {found[_USED]} numbers",
                 where=where,
                 expected="finite numbers; empty where nothing was measured",
                 next_step="correct the values (36.5, not 36,5), or leave their signals out with a signals map",
             )
-    return Counts(
+    counts = Counts(
         rows=joined.rows,
         unmatched=joined.unmatched,
-        missing_time=found.get(_MISSING_TIME, 0),
-        later=found.get(_LATER, 0),
-        missing_value=found.get(_MISSING_VALUE, 0),
-        used=used,
-        unmapped=found.get(_UNMAPPED, 0),
+        missing_time=found[_MISSING_TIME],
+        later=found[_LATER],
+        missing_value=found[_MISSING_VALUE],
+        used=found[_USED],
+        unmapped=found[_UNMAPPED],
     )
+    return counts, sorted(signal for of, signal, _ in rows if of == _USED)
 
 
-def _signals_of(
-    tables: Tables, source: Source, stored: str, names: tuple[str, ...], rows: NDArray[np.bool_]
-) -> tuple[str, ...]:
-    chosen = pl.DataFrame({"m3h_sample": np.flatnonzero(rows)})
-    with tables.reading(source):
-        cursor = tables.connection.cursor()
-        cursor.register("m3h_chosen", chosen.to_arrow())
-        found = cursor.execute(
-            f"SELECT DISTINCT m3h_signal FROM {stored} WHERE m3h_sample IN (SELECT m3h_sample FROM m3h_chosen)"
-        ).fetchall()
-        cursor.close()
-    return tuple(names[index] for (index,) in sorted(found))
+class _Stored:
+    """Events that reach a sample, kept once whatever the number of samples that share them; in order of key, signal,
+    time and what decides ties."""
 
+    def __init__(self, tables: Tables, source: Source, joined: Link, judged: str) -> None:
+        self.tables, self.source, self.joined = tables, source, joined
+        # what reaches the last sample of a key is all that reaches any
+        self.groups = tables.store(
+            "SELECT m3h_key, CAST(row_number() OVER (ORDER BY min(m3h_sample)) - 1 AS INTEGER) AS m3h_group, "
+            f"max(m3h_at) AS m3h_at FROM {joined.keyed} WHERE m3h_key IS NOT NULL GROUP BY m3h_key",
+            source,
+        )
+        self.reaching = f"NOT {joined.missing} AND NOT {joined.later}"
+        ties = "".join(f", {column} NULLS FIRST" for column in _ties(source))
+        known = "" if source.available is None else ", m3h_known"
+        self.name = tables.store(
+            f"SELECT m3h_group, m3h_signal, m3h_moment{known}, m3h_value FROM ({judged}) e "
+            f"JOIN {self.groups} s ON e.m3h_key = s.m3h_key "
+            f"WHERE m3h_of_value = {_USED} AND {self.reaching} "
+            f"ORDER BY m3h_group, m3h_signal, m3h_moment{known}{ties}, m3h_value",
+            source,
+        )
+        self.readers = self._readers()
 
-def _batches(tables: Tables, source: Source, stored: str) -> Iterator[EventBatch]:
-    """The stored events in their order, cut between samples."""
-    waiting: list[pa.RecordBatch] = []
-    for part in _parts(tables, source, stored):
-        waiting.append(part)
-        if sum(len(other) for other in waiting) < BATCH_ROWS:
-            continue
-        table = pa.Table.from_batches(waiting)
-        sample = table["m3h_sample"].to_numpy()
-        cut = int(np.searchsorted(sample, sample[-1]))  # the last sample may go on in the next part
-        if cut:
-            yield _batch(table.slice(0, cut))
-        waiting = table.slice(cut).combine_chunks().to_batches()
-    if waiting:
-        yield _batch(pa.Table.from_batches(waiting))
+    def _readers(self) -> Readers:
+        timed = " AND s.m3h_at IS NOT NULL" if self.joined.relative else ""
+        found = self.tables.frame(
+            f"SELECT m3h_group, m3h_sample, s.m3h_at FROM {self.joined.keyed} s JOIN {self.groups} g "
+            f"ON s.m3h_key = g.m3h_key{timed} ORDER BY m3h_group, m3h_sample",
+            self.source,
+        )
+        clock = self.joined.clock
+        return Readers(
+            group=found["m3h_group"].to_numpy().astype(np.int64),
+            sample=found["m3h_sample"].to_numpy().astype(np.int64),
+            at=found["m3h_at"].to_numpy(),
+            relative=self.joined.relative,
+            hours=clock is not None and clock.kind == "timestamp",
+            timed=clock is not None,
+        )
 
+    def batches(self, place: NDArray[np.int32]) -> Iterator[EventBatch]:
+        """The events of each sample; ``place`` gives each stored signal its number."""
+        return self.readers.batches(self._parts(), place)
 
-def _parts(tables: Tables, source: Source, stored: str) -> Iterator[pa.RecordBatch]:
-    with tables.reading(source):
-        # a cursor of its own: another query on the connection would end this stream
-        cursor: duckdb.DuckDBPyConnection = tables.connection.cursor()
-        yield from cursor.sql(f"SELECT * FROM {stored}").to_arrow_reader(BATCH_ROWS // 4)
-        cursor.close()
+    def _parts(self) -> Iterator[pa.RecordBatch]:
+        with self.tables.reading(self.source):
+            # a cursor of its own: another query on the connection would end this stream
+            cursor: duckdb.DuckDBPyConnection = self.tables.connection.cursor()
+            yield from cursor.sql(f"SELECT * FROM {self.name}").to_arrow_reader(event_batches.BATCH_ROWS // 4)
+            cursor.close()
 
-
-def _batch(table: pa.Table) -> EventBatch:
-    sample = table["m3h_sample"].to_numpy().astype(np.int64, copy=False)
-    if np.any(sample[1:] < sample[:-1]):
-        raise RuntimeError("the database gave events out of order")
-    return EventBatch(
-        sample=sample,
-        signal=table["m3h_signal"].to_numpy().astype(np.int32, copy=False),
-        time=table["m3h_time"].to_numpy().astype(np.float64, copy=False),
-        value=table["m3h_value"].to_numpy().astype(np.float64, copy=False),
-    )
+    def signals_of(self, place: NDArray[np.int32], names: tuple[str, ...], rows: NDArray[np.bool_]) -> tuple[str, ...]:
+        """The signals of which an event reaches one of the samples where ``rows`` is True."""
+        chosen = rows[self.readers.sample]
+        of_group = pl.DataFrame({"m3h_group": self.readers.group[chosen], "m3h_at": self.readers.at[chosen]})
+        last = of_group.group_by("m3h_group").agg(pl.col("m3h_at").max())
+        with self.tables.reading(self.source):
+            cursor = self.tables.connection.cursor()
+            cursor.register("m3h_chosen", last.to_arrow())
+            found = cursor.execute(
+                f"SELECT DISTINCT m3h_signal FROM {self.name} e JOIN m3h_chosen s ON e.m3h_group = s.m3h_group "
+                f"WHERE {self.reaching}"
+            ).fetchall()
+            cursor.close()
+        return tuple(names[place[index]] for (index,) in sorted(found))

@@ -10,7 +10,7 @@ from m3h.core.errors import DataError, nearest
 from m3h.hospital.moments import MICROSECONDS_PER_HOUR, Clock, clock
 from m3h.hospital.samples import SampleTable
 from m3h.hospital.sources import Counts
-from m3h.hospital.sql import key_text, quoted
+from m3h.hospital.sql import fits_bigint, key_text, quoted
 from m3h.hospital.tables import Tables
 from m3h.study.spec import Source
 
@@ -23,6 +23,10 @@ class Link:
     ``m3h_known`` (when it was available, exact), ``m3h_time`` (DOUBLE; relative to the sample's time where it has
     one, timestamps in hours), ``m3h_missing`` (no time, or the sample has none) and ``m3h_later`` (than the sample's
     time, or not yet available then).
+
+    ``own`` is SQL of the table's rows alone, with ``m3h_key``, ``m3h_moment`` and ``m3h_known``; ``keyed`` the name of
+    a table of the samples: ``m3h_sample``, ``m3h_key`` (of ``own``'s type) and ``m3h_at`` (time, exact). ``missing``
+    and ``later`` are ``m3h_missing`` and ``m3h_later`` as conditions on rows e of the one and s of the other.
     """
 
     matched: str
@@ -30,6 +34,10 @@ class Link:
     unmatched: int
     clock: Clock | None
     relative: bool
+    own: str
+    keyed: str
+    missing: str
+    later: str
 
 
 def link(tables: Tables, samples: SampleTable, source: Source, *, numbered: bool = True) -> Link:
@@ -52,28 +60,38 @@ def link(tables: Tables, samples: SampleTable, source: Source, *, numbered: bool
     known = _clock(tables, samples, source, source.available)
     relative = time is not None and samples.moment is not None
     moment = samples.moment if samples.moment is not None else pl.Series([None] * len(samples), dtype=pl.Int64)
-    stored = tables.store(
-        pl.DataFrame({"m3h_sample": range(len(samples)), "m3h_key": samples.keys[key], "m3h_at": moment}), source
-    )
-    inner = (
-        f"SELECT *, {key_text(quoted(key), types[key])} AS m3h_key, "
+    key_sql, keys = _key(quoted(key), types[key], samples.keys[key])
+    keyed = tables.store(pl.DataFrame({"m3h_sample": range(len(samples)), "m3h_key": keys, "m3h_at": moment}), source)
+    own = (
+        f"SELECT *, {key_sql} AS m3h_key, "
         f"{time.sql if time else 'CAST(NULL AS BIGINT)'} AS m3h_moment, "
-        f"{known.sql if known else 'CAST(NULL AS BIGINT)'} AS m3h_known, "
-        f"{'row_number() OVER ()' if numbered else 'CAST(NULL AS BIGINT)'} AS m3h_row FROM ({tables.select(source)})"
+        f"{known.sql if known else 'CAST(NULL AS BIGINT)'} AS m3h_known FROM ({tables.select(source)})"
     )
+    row = "row_number() OVER ()" if numbered else "CAST(NULL AS BIGINT)"
+    missing, later = _missing(time, known, relative=relative), _later(known, relative=relative)
     matched = (
-        f"SELECT e.*, s.m3h_sample, {_time(time, relative=relative)} AS m3h_time, "
-        f"{_missing(time, known, relative=relative)} AS m3h_missing, "
-        f"{_later(known, relative=relative)} AS m3h_later "
-        f"FROM ({inner}) e JOIN {stored} s ON e.m3h_key = s.m3h_key"
+        f"SELECT e.*, s.m3h_sample, {_time(time, relative=relative)} AS m3h_time, {missing} AS m3h_missing, "
+        f"{later} AS m3h_later FROM (SELECT *, {row} AS m3h_row FROM ({own})) e "
+        f"JOIN {keyed} s ON e.m3h_key = s.m3h_key"
     )
     rows, unmatched = tables.rows(
         f"SELECT count(*), count(*) FILTER (WHERE s.m3h_key IS NULL) "
-        f"FROM (SELECT {key_text(quoted(key), types[key])} AS m3h_key FROM ({tables.select(source)})) e "
-        f"LEFT JOIN (SELECT DISTINCT m3h_key FROM {stored}) s ON e.m3h_key = s.m3h_key",
+        f"FROM (SELECT {key_sql} AS m3h_key FROM ({tables.select(source)})) e "
+        f"LEFT JOIN (SELECT DISTINCT m3h_key FROM {keyed}) s ON e.m3h_key = s.m3h_key",
         source,
     )[0]
-    return Link(matched, rows, unmatched, time, relative)
+    return Link(matched, rows, unmatched, time, relative, own, keyed, missing, later)
+
+
+def _key(column: str, kind: str, keys: pl.Series) -> tuple[str, pl.Series]:
+    """How a key is compared, in the table and in the samples: as texts; whole numbers, which is quicker, as they are.
+
+    A sample's key that is no whole number, or not written as one (017), is of no row then.
+    """
+    if not fits_bigint(kind):
+        return key_text(column, kind), keys
+    whole = keys.cast(pl.Int64, strict=False)
+    return f"CAST({column} AS BIGINT)", whole.set((whole.cast(pl.String) != keys).fill_null(True), None)
 
 
 def described(tables: Tables, source: Source) -> str:

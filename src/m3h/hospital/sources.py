@@ -63,10 +63,10 @@ class Events:
     """A time-series source.
 
     ``signals`` are the sorted names of all signals that reach a sample (or those of the study's ``signals`` map, in
-    its order). ``batches()`` streams the events, each sample's in one batch, samples ascending; it may be called
-    again. ``signals_of(rows)`` tells which signals occur among the samples where ``rows`` is True. ``relative``: times
-    are those of the event minus those of the sample (never above 0), in ``time_unit``; otherwise the samples have no
-    time and times are as recorded.
+    its order). ``batches()`` streams the events, each sample's in one batch, samples ascending in each; it may be
+    called again. ``signals_of(rows)`` tells which signals occur among the samples where ``rows`` is True.
+    ``relative``: times are those of the event minus those of the sample (never above 0), in ``time_unit``; otherwise
+    the samples have no time and times are as recorded.
     """
 
     samples: int

@@ -23,6 +23,11 @@ def is_text(kind: str) -> bool:
     return kind == "VARCHAR" or kind.startswith("ENUM")
 
 
+def fits_bigint(kind: str) -> bool:
+    """Whether a column of this type holds whole numbers of at most 64 bits, with a sign."""
+    return kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+
+
 def is_float(kind: str) -> bool:
     """Whether a column of this type can hold NaN and infinities."""
     return kind in _FLOATS

@@ -218,6 +218,17 @@ class Tables:
         return name
 
     @contextlib.contextmanager
+    def replaced(self, spec: Table, query: str) -> Iterator[None]:
+        """Within, the rows of a query, which are kept, stand in place of the table's."""
+        name, whole, stored = self.name(spec), self.select(spec), self.store(query, spec)
+        self._selects[name] = f"SELECT * FROM {stored}"
+        try:
+            yield
+        finally:
+            self._selects[name] = whole
+            self.connection.execute(f"DROP TABLE {stored}")
+
+    @contextlib.contextmanager
     def reading(self, spec: Table) -> Iterator[None]:
         """What the database cannot read becomes a DataError that names the file and no value."""
         try:
@@ -228,7 +239,9 @@ class Tables:
 
 def connect(spill: Path) -> duckdb.DuckDBPyConnection:
     """A database in memory that fetches and sends nothing; what does not fit goes to the folder ``spill``."""
-    limits = {"memory_limit": f"{max(2, (os.cpu_count() or 1) // 4)}GB", "temp_directory": str(spill / "spill")}
+    # with what arrays and libraries take beside it, a process stays below 2 GB on a small machine
+    limit = max(1250, 250 * (os.cpu_count() or 1))
+    limits = {"memory_limit": f"{limit}MB", "temp_directory": str(spill / "spill")}
     connection = duckdb.connect(":memory:", config={**_OFFLINE, **limits})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection

@@ -13,13 +13,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from m3h.core.errors import DataError, FolderError, M3HError
-from m3h.hospital.catalog.tasks import THORACIC
+from m3h.core.errors import DataError
 from m3h.hospital.mimic.build import Made, make_study
 from m3h.hospital.mimic.extract import Choices
-from m3h.hospital.mimic.tables import text
 from m3h.hospital.simulate.hospital import simulate
-from m3h.hospital.tables import connect
 
 Damage = Callable[[Path], object]
 ADMISSIONS, PATIENTS, STAYS = "hosp/admissions", "hosp/patients", "icu/icustays"
@@ -180,6 +177,10 @@ REFUSED: dict[str, tuple[Damage, tuple[str, ...]]] = {
         column(ADMISSIONS, "admittime", lambda number, old: "soon" if number == 4 else old),
         ("admissions.csv.gz: admittime cannot be read as a time (row 4)", "YYYY-MM-DD HH:MM:SS"),
     ),
+    "a time with a zone": (
+        column(ADMISSIONS, "admittime", lambda number, old: f"{old}-05" if number == 4 else old),
+        ("admissions.csv.gz: admittime cannot be read as a time (row 4)",),
+    ),
     "no time of any row parses": (
         column(CHART, "charttime", lambda number, old: "05/06/2180 10:00"),
         ("chartevents.csv.gz: no row can be used", "rows of chartevents whose charttime cannot be read"),
@@ -228,6 +229,18 @@ def test_refused(case: str, damaged: Callable[[Damage], Path]) -> None:
     assert told.value.where and (told.value.expected or told.value.next_step)
     ids = {row[name] for row in rows(folder, f"{CXR}-metadata") for name in ("subject_id", "study_id")}
     assert not any(one in message for one in ids - {"10000001", "50000001"})
+    assert [path.name for path in folder.parent.iterdir()] == ["mimic"]
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_of_two_damaged_tables_the_first_is_told(
+    damaged: Callable[[Damage], Path], cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever is found to be damaged first: the files are read at the same time."""
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    folder = damaged(lambda place: [cut(LABS, 0.1)(place), cut(CHART, 0.9)(place), cut(PROCEDURES, 0.5)(place)])
+    with pytest.raises(DataError, match=r"chartevents\.csv\.gz: truncated"):
+        made(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["mimic"]
 
 
@@ -360,39 +373,3 @@ def test_the_published_numbers_need_the_dictionaries_and_count_images_rightly(
     assert outside + samples["image"].n_unique() == len(rows(hospital, f"{CXR}-metadata"))
     with pytest.raises(DataError, match="1 table is missing: d_items"):
         made(damaged(without("icu/d_items")), choices=Choices(profile="haim"))
-
-
-@pytest.mark.parametrize("place", ["hosp/study", "cxr/files/p10/study"])
-def test_a_study_does_not_lie_among_the_tables(place: str, damaged: Callable[[Damage], Path]) -> None:
-    folder = damaged(lambda folder: None)
-    before = sorted(folder.rglob("*"))
-    with pytest.raises(FolderError, match="the study would lie in a folder of MIMIC"):
-        make_study(folder, folder / place, encoders="offline")
-    assert sorted(folder.rglob("*")) == before
-
-
-def test_places_that_do_not_fit(hospital: Path, tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("mine")
-    cases: list[tuple[dict[str, Path], Path, type[M3HError], str]] = [
-        ({"folder": hospital}, file / "study", FolderError, "cannot be written"),
-        ({"folder": hospital}, file, FolderError, "something already"),
-        ({"folder": file}, tmp_path / "study", FolderError, "not a folder"),
-        ({"folder": hospital, "notes": hospital / "icu"}, tmp_path / "study", DataError, "no table of the module note"),
-        ({"folder": hospital, "cxr": hospital / "icu"}, tmp_path / "study", DataError, "no table of the module cxr"),
-        ({"folder": hospital / "hosp"}, tmp_path / "study", DataError, "3 tables are missing"),
-        ({"folder": tmp_path}, tmp_path / "study", DataError, "no table of MIMIC there"),
-    ]
-    for given, out, kind, message in cases:
-        with pytest.raises(kind, match=message):
-            make_study(out=out, encoders="offline", **given)  # type: ignore[misc]
-    assert [path.name for path in tmp_path.iterdir()] == ["file"] and file.read_text() == "mine"
-
-
-def test_the_eight_findings_are_those_of_the_catalog(tmp_path: Path) -> None:
-    """The class of an image by SQL, finding by finding, beside the catalog's list."""
-    with connect(tmp_path) as connection:
-        connection.execute(text("words.sql").partition("-- Whose a row")[0])
-        for place, name in enumerate(THORACIC):
-            values = ", ".join("1" if other == place else "-1" for other in range(len(THORACIC)))
-            assert connection.execute(f"SELECT thoracic_class({values})").fetchone() == (name,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,20 @@ def test_the_order_of_rows_changes_nothing(mimic: Write) -> None:
         assert a.sort(a.columns).equals(b.sort(b.columns)), file
     assert (one / "study.toml").read_text() == (two / "study.toml").read_text().replace("/turned/", "/mimic/")
     assert gzip.decompress((other / "icu" / "icustays.csv.gz").read_bytes()) != TABLES["icu/icustays"].encode()
+
+
+@pytest.mark.parametrize("profile", ["strict", "haim"])
+def test_the_number_of_cores_changes_no_byte(mimic: Write, monkeypatch: pytest.MonkeyPatch, profile: Any) -> None:
+    text = TABLES["icu/chartevents"]
+    rows = text.splitlines(keepends=True)[1:]
+    folder = mimic(replaced={"icu/chartevents": text + "".join(rows) * 20_000})  # several row groups
+    found = []
+    for cores in (1, 4):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        out = folder.parent / f"{cores}"
+        make_study(folder, out, encoders="offline", choices=Choices(profile=profile))
+        found.append({file.name: file.read_bytes() for file in sorted(out.iterdir())})
+    assert found[0] == found[1] and len(pl.read_parquet(folder.parent / "4" / "chart.parquet")) > 100_000
 
 
 HAIM = Choices(profile="haim")

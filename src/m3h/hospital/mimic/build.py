@@ -9,9 +9,10 @@ from pathlib import Path
 
 from m3h.core.atomic import atomic_folder
 from m3h.core.errors import FolderError, SettingError
-from m3h.hospital.mimic.extract import SERIES, Choices, Extracted, Say, extract
+from m3h.hospital.mimic.extract import Choices, Extracted, Say, extract
 from m3h.hospital.mimic.layout import Layout, find, wanted
 from m3h.hospital.mimic.postgres import spool
+from m3h.hospital.mimic.rows import SERIES
 from m3h.hospital.mimic.study_file import Encoders, study_file
 
 STUDY, FACTS = "study.toml", "mimic.json"
@@ -61,13 +62,14 @@ def make_study(
             read = spool(database, Path(spooled))
         layout = find(folder, notes=notes, cxr=cxr, ecg=ecg, read=read, needed=_needed(choices))
         _check_apart(out, layout)
+        _check_effect(choices, layout)
         extracted = extract(layout, fresh, choices, say)
         text = study_file(extracted, choices, encoders, layout.release, layout.images)
         (fresh / STUDY).write_text(text, encoding="utf-8")
         made = Made(out / STUDY, layout.release, extracted, tuple(_missing(layout, extracted)))
         facts = {
             "release": made.release,
-            "choices": asdict(choices),
+            "choices": asdict(choices) | {"at_hours": None if extracted.images else choices.hours},
             "encoders": encoders,
             "missing": made.missing,
             "samples": extracted.samples,
@@ -79,8 +81,25 @@ def make_study(
 
 
 def _check(choices: Choices) -> None:
-    if not 0 <= choices.at_hours < 24 * 365:
-        raise SettingError(f"--at {choices.at_hours:g}", expected="hours after the beginning of a stay, 0 or more")
+    if not 0 <= choices.hours < 24 * 365:
+        raise SettingError(f"--at {choices.hours:g}", expected="hours after the beginning of a stay, 0 or more")
+
+
+def _check_effect(choices: Choices, layout: Layout) -> None:
+    """Errors: SettingError for a choice that changes nothing with these tables."""
+    images = not _missing_images(layout)
+    if images and choices.at_hours is not None:
+        raise SettingError(
+            f"--at {choices.at_hours:g} has no effect: with chest images a sample is an image, when it was taken",
+            got=f"the images in {layout.images}",
+            next_step="leave --at out; or, for stays in intensive care, name folders without MIMIC-CXR-JPG",
+        )
+    if not images and choices.single_pathology:
+        raise SettingError(
+            "--single-pathology has no effect: without chest images a sample is a stay in intensive care",
+            got=_missing_images(layout)[0],
+            next_step="leave it out, or name the folder of MIMIC-CXR-JPG with --cxr",
+        )
 
 
 def _needed(choices: Choices) -> list[str]:

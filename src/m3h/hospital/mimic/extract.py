@@ -7,27 +7,25 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import duckdb
 
 from m3h.core.errors import DataError
-from m3h.hospital.mimic.counts import Count, left_out, unreadable
+from m3h.hospital.mimic.at_once import Job, at_once
+from m3h.hospital.mimic.counts import Count, left_out
 from m3h.hospital.mimic.layout import Layout
-from m3h.hospital.mimic.signals import names, signals
+from m3h.hospital.mimic.rows import NOTES, SERIES, Rows, Source, item_views
+from m3h.hospital.mimic.signals import signals
 from m3h.hospital.mimic.tables import reading, text, views
 from m3h.hospital.mimic.whole import check
-from m3h.hospital.sql import literal
 from m3h.hospital.tables import connect
 
 Profile = Literal["strict", "haim"]
 #: Called with what is being done.
 Say = Callable[[str], None]
-#: The tables of notes, as the study names its sources.
-NOTES = {"radiology": "radiology", "echo": "echo", "ecg": "ecg"}
-#: The table of each series.
-SERIES = {"chart": "chartevents", "labs": "labevents", "procedures": "procedureevents"}
 #: What samples and labels rest on; the last of them are read for the published file's numbers only.
 WHOLE = ("admissions", "patients", "icustays", "diagnoses_icd")
 OF_IMAGES = ("cxr_metadata", "cxr_chexpert", "cxr_split")
@@ -36,12 +34,17 @@ OF_HAIM = ("d_items", "d_labitems")
 
 @dataclass(frozen=True)
 class Choices:
-    """How samples are made. ``at_hours`` after the beginning of an ICU stay, where there are no images;
-    ``single_pathology`` keeps the images with exactly one of the eight findings."""
+    """How samples are made. Where there are no images: ``at_hours`` after the beginning of an ICU stay (None: 24).
+    Where there are: ``single_pathology`` keeps those with exactly one of the eight findings."""
 
     profile: Profile = "strict"
-    at_hours: float = 24.0
+    at_hours: float | None = None
     single_pathology: bool = False
+
+    @property
+    def hours(self) -> float:
+        """From the beginning of a stay to its sample."""
+        return 24.0 if self.at_hours is None else self.at_hours
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ def extract(layout: Layout, out: Path, choices: Choices, say: Say) -> Extracted:
 def _opened() -> Iterator[duckdb.DuckDBPyConnection]:
     spill = Path(tempfile.mkdtemp(prefix="m3h-"))
     connection = connect(spill)
+    # the database takes some ten rows for granted in a compressed file: left to itself it may keep the whole of the
+    # large table in memory to look the small one up in it; so joins are done as they are written, the large one first
+    connection.execute("SET GLOBAL disabled_optimizers = 'join_order,build_side_probe_side'")
+    # a join hands on rows in the order in which threads finish, and the study's files would differ from run to run;
+    # one file is unpacked by one thread at any rate, and several files are read at once
+    connection.execute("SET GLOBAL threads = 1")
     try:
         yield connection
     finally:
@@ -83,32 +92,46 @@ class _Extraction:
     ) -> None:
         self.connection, self.layout, self.out, self.choices, self.say = connection, layout, out, choices, say
         self.images = layout.has("cxr_metadata", "cxr_chexpert") and layout.images is not None
+        self.rows = Rows(layout, out, choices.profile)
         self.left_out: list[Count] = []
-        self.empty: dict[str, tuple[str, ...]] = {}
 
     def run(self) -> Extracted:
         self.say("samples")
         views(self.connection, self.layout)
         more = (*(OF_IMAGES if self.images else ()), *(OF_HAIM if self.choices.profile == "haim" else ()))
         check(self.connection, self.layout, (*WHOLE, *more))
-        self.connection.execute(f"SET VARIABLE at_hours = {self.choices.at_hours}::DOUBLE")
+        self.connection.execute(f"SET VARIABLE at_hours = {self.choices.hours}::DOUBLE")
         self.connection.execute(text("words.sql"))
         self.connection.register("m3h_signals", signals().to_arrow())
         self.connection.execute("CREATE TABLE signals AS SELECT * FROM m3h_signals")
+        item_views(self.connection)
         samples = self._samples()
         self._diagnoses()
-        sources = [name for name, table in SERIES.items() if self._series(name, table)]
-        sources += [name for name, table in NOTES.items() if self.layout.has(table) and self._notes(name, table)]
+        found = self._events()
+        sources = [source.name for source in found if source.there]
+        self.left_out += [count for source in found for count in source.left_out]
         if self.images:
             self._images()
             sources.append("images")
-        return Extracted(samples, self.images, tuple(sources), tuple(self.left_out), self.empty)
+        empty = {source.name: source.empty for source in found if source.there and source.name in SERIES}
+        return Extracted(samples, self.images, tuple(sources), tuple(self.left_out), empty)
+
+    def _events(self) -> list[Source]:
+        """The series and the notes, whose files are by far the largest."""
+        jobs: dict[str, Job[tuple[Source, ...]]] = {name: partial(self._series, name) for name in SERIES}
+        if any(self.layout.has(table) for table in NOTES.values()):
+            jobs["notes"] = self.rows.notes
+        done = at_once(self.connection, jobs, self.say)
+        return [source for sources in done.values() for source in sources]
+
+    def _series(self, name: str, connection: duckdb.DuckDBPyConnection) -> tuple[Source, ...]:
+        return (self.rows.series(connection, name),)
 
     def _samples(self) -> int:
         kind = "images" if self.images else "stays"
         with reading("admissions"):
-            self.connection.execute(f"CREATE TABLE cohort AS {self._query('cohort')}")
-            self.connection.execute(f"CREATE TABLE samples AS {self._query(f'samples_{kind}')}")
+            self.connection.execute(f"CREATE TABLE cohort AS {self.rows.query('cohort')}")
+            self.connection.execute(f"CREATE TABLE samples AS {self.rows.query(f'samples_{kind}')}")
             if self.choices.single_pathology:
                 self.connection.execute("DELETE FROM samples WHERE thoracic IS NULL")
             (count,) = self.connection.execute("SELECT count(*) FROM samples").fetchone() or (0,)
@@ -120,71 +143,28 @@ class _Extraction:
                 got="; ".join(f"{number} {what}" for what, number in self.left_out if number) or "nothing left out",
                 expected="images taken during a hospital stay with intensive care"
                 if self.images
-                else f"stays in intensive care of at least {self.choices.at_hours:g} hours",
+                else f"stays in intensive care of at least {self.choices.hours:g} hours",
                 next_step="compare the tables, of one version and of the same patients"
                 if self.images
                 else "choose fewer hours with --at, or compare the tables, of one version and of the same patients",
             )
-        self._copy("SELECT * FROM samples ORDER BY sample_id", "samples", "admissions")
+        self.rows.copy(self.connection, "SELECT * FROM samples ORDER BY sample_id", "samples", "admissions")
         return int(count)
 
-    def _query(self, name: str) -> str:
-        return text(f"{self.choices.profile}/{name}.sql")
-
     def _diagnoses(self) -> None:
-        where = self._file("diagnoses_icd")
-        if not self._copy(text("diagnoses.sql"), "diagnoses", where):
+        where = self.rows.file("diagnoses_icd")
+        if not self.rows.copy(self.connection, text("diagnoses.sql"), "diagnoses", where):
             raise DataError(
                 "no diagnosis of any sample's admission",
                 where=where,
                 expected="the table of the same MIMIC as admissions",
                 next_step="compare the versions of the two files, or download them again",
             )
-
-    def _series(self, name: str, table: str) -> bool:
-        """Whether a series has rows; its table is written if it has."""
-        self.say(name)
-        rows = self._copy(self._query(name), name, self._file(table))
-        # a second look at a large table is for the published numbers alone
-        in_passing = self.choices.profile == "strict" and name != "procedures"
-        if in_passing and not rows:
-            return False
-        looked = f"read_parquet({literal(str(self._target(name)))})" if in_passing else table
-        with reading(self._file(table)):
-            found, good = unreadable(self.connection, looked, table, of_admissions=True)
-        self.left_out += found
-        if found and not good:
-            raise DataError(
-                "no row can be used",
-                where=self._file(table),
-                got="; ".join(f"{number} {what}" for what, number in found),
-                expected="ids as digits, numbers with a point, times as YYYY-MM-DD HH:MM:SS",
-                next_step="take the published file, or export the table again",
-            )
-        if rows:
-            self.empty[name] = self._without_row(name)
-        return rows > 0
-
-    def _without_row(self, source: str) -> tuple[str, ...]:
-        found = self.connection.execute(
-            f"SELECT DISTINCT signal FROM read_parquet({literal(str(self._target(source)))})"
-        ).fetchall()
-        return tuple(name for name in names(source) if (name,) not in found)
-
-    def _notes(self, name: str, table: str) -> bool:
-        """Whether there are notes of samples' admissions; their table is written if there are."""
-        self.say(name)
-        self.connection.execute(f"CREATE OR REPLACE VIEW notes AS {text(f'notes_{table}.sql')}")
-        self.connection.execute(f"SET VARIABLE notes = {literal(name)}")
-        rows = self._copy(self._query("notes"), name, self._file(table))
-        with reading(self._file(table)):
-            self.left_out += left_out(self.connection, "counts_notes")
-            self.left_out += unreadable(self.connection, "notes", table, of_admissions=False)[0]
-        return rows > 0
+        self.connection.execute("DROP TABLE diagnoses_icd")  # the largest that is held, and not asked again
 
     def _images(self) -> None:
         """The images' table. Errors: DataError where none of the samples' images is among the files."""
-        self._copy(self._query("images"), "images", self._file("cxr_metadata"))
+        self.rows.copy(self.connection, self.rows.query("images"), "images", self.rows.file("cxr_metadata"))
         folder = self.layout.images
         assert folder is not None
         self.say("images")
@@ -199,20 +179,3 @@ class _Extraction:
                 next_step="download them; or, without images, name folders that do not hold MIMIC-CXR-JPG",
             )
         self.left_out.append(("images of samples that are not among the files", absent))
-
-    def _file(self, table: str) -> str:
-        return self.layout.tables[table].name
-
-    def _target(self, name: str) -> Path:
-        return self.out / f"{name}.parquet"
-
-    def _copy(self, query: str, name: str, where: str) -> int:
-        """Write a table, if it has rows; how many it has."""
-        with reading(where):
-            written = self.connection.execute(
-                f"COPY ({query}) TO {literal(str(self._target(name)))} (FORMAT parquet, COMPRESSION zstd)"
-            ).fetchone()
-        count = int(written[0]) if written else 0
-        if not count:
-            self._target(name).unlink(missing_ok=True)
-        return count

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from m3h.core.errors import DataError, SettingError, nearest
+from m3h.core.installing import extra
 from m3h.hospital.mimic.layout import Column, Wanted, wanted
 from m3h.hospital.mimic.signals import signals
 from m3h.hospital.sql import literal, quoted
@@ -50,9 +51,7 @@ def _connected(variable: str) -> Iterator[Any]:
     try:
         from adbc_driver_postgresql import dbapi
     except ImportError:
-        raise SettingError(
-            "reading from PostgreSQL needs the extra postgres", next_step='pip install "m3h[postgres]"'
-        ) from None
+        raise SettingError("reading from PostgreSQL needs the extra postgres", next_step=extra("postgres")) from None
     with _reading(f"the database of {variable}"), contextlib.closing(dbapi.connect(address)) as connection:
         yield connection
 

@@ -28,7 +28,7 @@ def study_file(found: Extracted, choices: Choices, encoders: Encoders, release: 
 
 
 def _head(found: Extracted, choices: Choices, release: str) -> str:
-    what = "chest images" if found.images else f"stays in intensive care, {choices.at_hours:g} hours in"
+    what = "chest images" if found.images else f"stays in intensive care, {choices.hours:g} hours in"
     samples = {"table": "samples.parquet", "id": "sample_id", "patient": "subject_id", "time": "t"}
     diagnoses = {"table": "diagnoses.parquet", "key": "hadm_id", "code": "icd_code", "version": "icd_version"}
     return "\n".join(

@@ -95,7 +95,21 @@ def typed(text: str, column: Column) -> str:
     slow = f"TRY_CAST({cut} AS {column.kind})"
     if column.kind == "DOUBLE":
         plain, slow = (f"CASE WHEN isfinite({one}) THEN {one} END" for one in (plain, slow))
+    if column.kind == "TIMESTAMP":  # MIMIC's times have no zone; the database would shift one that has to UTC
+        plain, slow = (
+            f"CASE WHEN {_usual(one)} OR NOT {_zoned(one)} THEN {done} END"
+            for one, done in ((text, plain), (cut, slow))
+        )
     return f"coalesce({plain}, CASE WHEN {text} IS NOT NULL THEN {slow} END)"
+
+
+def _usual(text: str) -> str:
+    """Whether a time has the form 2150-01-31 23:59:59, which is quicker to see than that it has no zone."""
+    return f"(length({text}) = 19 AND {text}[17] = ':')"
+
+
+def _zoned(text: str) -> str:
+    return f"(length({text}) > 10 AND regexp_matches({text}, '([A-Za-z]|[0-9][+-][0-9]{{2}}(:?[0-9]{{2}})?)$'))"
 
 
 def _cut(text: str) -> str:

@@ -6,7 +6,7 @@ SELECT coalesce(l.hadm_id, a.hadm_id) AS hadm_id, l.charttime,
        l.labevent_id, g.signal,
        CASE WHEN possible(l.valuenum, g.low, g.high) AND (l.valuenum > 0 OR g.low IS NULL) THEN l.valuenum END AS value,
        l.unreadable
-FROM labevents l LEFT JOIN signals g ON g.source = 'labs' AND l.itemid = g.itemid
+FROM lab_rows l LEFT JOIN signals g ON g.source = 'labs' AND l.itemid = g.itemid
 LEFT JOIN whose_time a ON l.hadm_id IS NULL AND g.itemid IS NOT NULL AND l.unreadable IS DISTINCT FROM 'hadm_id'
                       AND l.subject_id = a.subject_id AND l.charttime >= a.admittime AND l.charttime < a.until
 WHERE (g.itemid IS NOT NULL OR l.unreadable = 'itemid')
