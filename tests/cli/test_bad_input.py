@@ -223,6 +223,7 @@ def test_a_task_of_one_class(small_study: Writes, tmp_path: Path) -> None:
 def test_unknown_names_in_options(small_study: Writes, tmp_path: Path) -> None:
     study, run = small_study(tmp_path / "s"), ["--no-cache", "--out", tmp_path / "run"]
     refused(call("run", study, *run, "--tasks", "deid"), 'unknown task "deid"; did you mean "died"?')
+    refused(call("run", study, *run, "--tasks", " "), "--tasks names no task", "no --tasks for all")
     refused(call("run", study, *run, "--device", "cudaa"), 'unknown device "cudaa"; did you mean "cuda"?')
     refused(call("run", study, *run, "--preset", "papper"), 'unknown preset "papper"; did you mean "paper"?')
     refused(call("train", study, *run, "--epochs", "0"), "0 epochs", "1 or more")

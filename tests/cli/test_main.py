@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -85,6 +86,21 @@ def test_a_stop_by_hand_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path:
     done = call("check", tmp_path / "study.toml")
     assert done.status == 130
     assert "Traceback" not in done.err
+
+
+def test_a_stop_in_the_midst_of_a_query_is_a_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """DuckDB makes its own error of what a signal raises; here one that comes while it counts for ever."""
+
+    def counting(path: Path) -> None:
+        import duckdb
+
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        duckdb.sql("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b").fetchall()
+
+    monkeypatch.setattr("m3h.study.spec.Study.read", counting)
+    done = call("check", tmp_path / "study.toml")
+    assert done.status == 130
+    assert "Traceback" not in done.err and done.err.splitlines()[-1].startswith("m3h: stopped")
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,23 @@ def test_what_is_missing_or_unreadable_is_told(trained: tuple[Path, Path], tmp_p
     }
 
 
+def test_a_study_file_there_tells_where_images_lie(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    """Their folder has another name or lies elsewhere: the same predictions as from one of the study's name."""
+    run, data = trained
+    new = Path(shutil.copytree(data, tmp_path / "new"))
+    study = (new / "study.toml").read_text()
+    (new / "images").rename(tmp_path / "elsewhere")
+    (new / "study.toml").unlink()
+    told = called(run, "--data", new, "--out", tmp_path / "without.csv").splitlines()[1:]
+    assert told == ["taken as absent for everybody: xray: no folder images there, nor a study.toml that names another"]
+    assert 'folder = "images"' in study
+    (new / "study.toml").write_text(study.replace('folder = "images"', f'folder = "{tmp_path / "elsewhere"}"'))
+    assert called(run, "--data", new, "--out", tmp_path / "with.csv").splitlines()[1:] == []
+    called(run, "--data", data, "--out", tmp_path / "plain.csv")
+    assert (tmp_path / "with.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+    assert (tmp_path / "with.csv").read_bytes() != (tmp_path / "without.csv").read_bytes()
+
+
 def test_what_was_renamed_is_guessed(trained: tuple[Path, Path], tmp_path: Path) -> None:
     """A table, the one column of a source, and keys that fit no sample."""
     run, data = trained

@@ -35,8 +35,8 @@ def _looked_for(source: Source, tables: Tables, data: Path) -> str:
     study = tables.study
     if source.own_table and not data.is_dir():
         return f"a table of its own, {source.table or source.query}, which one samples file cannot hold"
-    if source.folder is not None and not (tables.folder / source.folder).is_dir():
-        return f"no folder {source.folder}"
+    if source.folder is not None and not tables.images(source).is_dir():
+        return f"no folder {source.folder} there, nor a study.toml that names another"
     if source.own_table:
         name = source.table or source.query or ""
         own = {Path(one).name for one in (study.samples.table, *(other.table for other in study.sources)) if one}

@@ -73,7 +73,14 @@ class _Terminated(BaseException):
     """SIGTERM, which ends a command as Ctrl-C does: with its locks given back and nothing half-written."""
 
 
+#: What DuckDB says when a signal ends its query.
+_INTERRUPTED = "Query interrupted"
+#: Holds something once SIGTERM came.
+_asked: list[int] = []
+
+
 def _terminated(number: int, frame: object) -> None:
+    _asked.append(number)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what is being put away is not stopped again
     raise _Terminated
 
@@ -106,7 +113,9 @@ def main(arguments: list[str] | None = None) -> None:
         if end.code == _BY_HAND:  # what Typer makes of Ctrl-C, without a word
             _stopped("stopped", _BY_HAND)
         raise
-    except Exception:
+    except Exception as error:
+        if str(error) == _INTERRUPTED:  # a signal in the midst of a query, which the database makes its own error of
+            _stopped(*(("terminated (SIGTERM)", 143) if _asked else ("stopped", _BY_HAND)))
         traceback.print_exc()
         print("m3h: this is a mistake of this program, not yours; please report the lines above", file=sys.stderr)
         sys.exit(1)

@@ -10,13 +10,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from m3h.core.errors import SettingError
+
 if TYPE_CHECKING:
     from m3h.api.options import Options
 
 StudyFile = Annotated[Path, typer.Argument(metavar="study.toml", help="The study file.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The run folder to write.", show_default=False)]
+
+
+def _named(context: typer.Context, text: str) -> str:
+    """Refuse names that are given and yet none, as an empty variable of the shell gives them: they do not mean all."""
+    given = context.get_parameter_source("tasks")
+    if given is not None and given.name == "COMMANDLINE" and not names(text):
+        raise SettingError("--tasks names no task", got=repr(text), expected="names of tasks, or no --tasks for all")
+    return text
+
+
 Tasks = Annotated[
-    str, typer.Option("--tasks", metavar="A,B", help="Only these tasks, separated by commas.", show_default="all")
+    str,
+    typer.Option(
+        "--tasks", metavar="A,B", help="Only these tasks, separated by commas.", show_default="all", callback=_named
+    ),
 ]
 PresetName = Annotated[str | None, typer.Option("--preset", help="Network preset, over the study's.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed, over the study's.")]

@@ -22,7 +22,7 @@ KEPT = frozenset((LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm"))
 OWN = (
     KEPT
     | frozenset(("scores.csv", "differences.csv", "attention.csv", "predictions.parquet", "tim.csv", "search.csv"))
-    | frozenset(("run.json", "report.html", "model"))
+    | frozenset(("run.json", "report.html", "paper.csv", "model"))
 )
 
 

@@ -105,7 +105,7 @@ def _source(tables: Tables, source: Source, samples: tuple[str, ...] | None, pla
         found += _missing(place, "options", [str(name) for name in categories], source.columns, " among columns")
     if tables.new and (samples is None or not tables.has(source)):
         return found
-    folder = tables.folder / (source.folder or "")
+    folder = tables.images(source)
     if source.read_as == "vision" and not folder.is_dir():
         found.append(Problem(place("folder"), f"folder: no such folder; expected {folder}"))
     columns = samples

@@ -69,7 +69,7 @@ def source_fingerprint(tables: Tables, study: Study, samples: SampleTable, sourc
         parts += [tables.fingerprint(source), keys.to_list() if keys is not None else []]
     if source.read_as == "vision":
         data = read_source(tables, study, samples, source)
-        parts.append(_image_contents(data, _folder(samples, source)) if isinstance(data, Images) else [])
+        parts.append(_image_contents(data, tables.images(source)) if isinstance(data, Images) else [])
     elif not source.own_table:
         columns = chosen(tables, source) or ((source.column,) if source.column else ())
         check_columns([("column", name) for name in columns], tables.types(study.samples), described(tables, source))
@@ -101,7 +101,7 @@ def _read_texts(tables: Tables, samples: SampleTable, source: Source) -> Texts:
 
 
 def _read_images(tables: Tables, samples: SampleTable, source: Source) -> Images:
-    folder = _folder(samples, source)
+    folder = tables.images(source)
     where = described(tables, source)
     if not folder.is_dir():
         raise DataError("no such folder of images", where=where, expected=f"a folder {folder}")
@@ -115,10 +115,6 @@ def _read_images(tables: Tables, samples: SampleTable, source: Source) -> Images
         )
     paths = tuple(tuple(folder / name for name in names) for names in grouped)
     return Images(paths, times, counts)
-
-
-def _folder(samples: SampleTable, source: Source) -> Path:
-    return samples.folder / (source.folder or "")
 
 
 def _leaving(names: tuple[str, ...], rows: tuple[int, ...]) -> list[int]:

@@ -20,6 +20,7 @@ from m3h.core.fingerprint import file_fingerprint, fingerprint
 from m3h.hospital import files
 from m3h.hospital.damage import csv_damage
 from m3h.hospital.sql import literal
+from m3h.study.read import parse
 from m3h.study.spec import Diagnoses, Samples, Source, Study, Table
 
 _OFFLINE = {
@@ -29,6 +30,9 @@ _OFFLINE = {
     "allow_persistent_secrets": False,
     "python_enable_replacements": False,
 }
+
+#: A study file among the tables of new patients, which tells where their images lie.
+_STUDY = "study.toml"
 
 
 class Tables:
@@ -83,7 +87,7 @@ class Tables:
             return True
         if isinstance(spec, Diagnoses):
             return self._has_table(spec)
-        if spec.folder is not None and not (self.folder / spec.folder).is_dir():
+        if spec.folder is not None and not self.images(spec).is_dir():
             return False
         if spec.own_table:
             return self._has_table(spec)
@@ -92,6 +96,17 @@ class Tables:
         return any(
             name in wanted or any(name.startswith(one[:-1]) for one in wanted if one.endswith("*")) for name in there
         )
+
+    def images(self, source: Source) -> Path:
+        """The folder of a source's images. Of new patients that of the same name among their tables, or else the one
+        that a study file there names for the source, as m3h mimic writes it."""
+        folder = self.folder / (source.folder or "")
+        if self._samples_file is None and self.new and not folder.is_dir() and (self.folder / _STUDY).is_file():
+            theirs, _ = parse(self.folder / _STUDY)
+            for other in theirs.sources if theirs else ():
+                if other.name == source.name and other.folder is not None:
+                    return self.folder / other.folder
+        return folder
 
     def _has_table(self, spec: Source | Diagnoses) -> bool:
         if self._samples_file is not None:

@@ -26,6 +26,18 @@ def test_a_study_does_not_lie_among_the_tables(place: str, hospital: Path) -> No
     assert sorted(hospital.rglob("*")) == before
 
 
+def test_modules_that_are_links(hospital: Path, tmp_path: Path) -> None:
+    """Modules lie on other disks under other names; one link leads back up."""
+    make_study(hospital, tmp_path / "plain", encoders="offline")
+    for module in ("hosp", "icu"):
+        (hospital / module).rename(tmp_path / f"disk_{module}")
+        (hospital / module).symlink_to(tmp_path / f"disk_{module}")
+    (hospital / "hosp" / "up").symlink_to(hospital)
+    make_study(hospital, tmp_path / "linked", encoders="offline")
+    plain, linked = ((tmp_path / name / "samples.parquet").read_bytes() for name in ("plain", "linked"))
+    assert plain == linked
+
+
 def test_places_that_do_not_fit(hospital: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")

@@ -144,7 +144,8 @@ def _file(table: str) -> str:
 
 def _below(module: str, place: Path) -> dict[Path, str]:
     """The table files below a folder, each as it is looked for: those of a module's own folder lie in it."""
-    return {path: f"/{module}/{path.name}" if module else path.as_posix() for path in _files(place)}
+    # by the names of the links on the way, which say hosp and icu where the disks behind them may not
+    return {path.resolve(): f"/{module}/{path.name}" if module else path.as_posix() for path in _files(place)}
 
 
 def _files(folder: Path) -> list[Path]:
@@ -156,11 +157,12 @@ def _files(folder: Path) -> list[Path]:
             expected="a folder with the tables of MIMIC",
         )
     found = []
-    for place, names, here in os.walk(folder, onerror=_refused):
+    for place, names, here in os.walk(folder, onerror=_refused, followlinks=True):
+        # a link to a folder above ends here too
         depth = len(Path(place).relative_to(folder).parts)
         names[:] = sorted(name for name in names if depth < DEPTH and name != "files" and not name.startswith("."))
         found += [Path(place) / name for name in here if name.lower().endswith(SUFFIXES)]
-    return [path.resolve() for path in found]
+    return [path.absolute() for path in found]
 
 
 def _refused(error: OSError) -> None:
