@@ -4,8 +4,9 @@ usage: python benchmarks/tim_truth.py [--tasks common|rare] [--patients 5000] [-
 
 m3h simulate, m3h mimic --encoders offline, then TIM by shared sets for twelve tasks with three replicates. Tasks that
 share a cause in truth.json are planted pairs, the others unplanted. The AUROC is that of |TIM| for planted against
-unplanted: of ordered pairs as measured, and of pairs with the mean of both directions. Beside it the same with each
-task's labels shuffled over the samples, which no relation survives. Writes tim_truth_<tasks>.csv.
+unplanted: of ordered pairs as measured, and of pairs with the mean of both directions; beside it that of TIM with its
+sign, and of |TIM| over its standard error, both of ordered pairs. Below it the same with each task's labels shuffled
+over the samples, which no relation survives. Writes tim_truth_<tasks>.csv.
 
 The tasks are four groups of three that share causes: "common" ones (8 to 32 % of the patients, some of one admission
 only), chosen before anything was measured; "rare" ones (8 to 10 %), chosen after, since common ones learn alone nearly
@@ -58,6 +59,8 @@ HEAD = [
     "unplanted pairs",
     "AUROC, ordered",
     "AUROC, pairs",
+    "with sign",
+    "over error",
 ]
 HEAD += ["mean |TIM| planted", "mean |TIM| unplanted", "minutes"]
 
@@ -74,9 +77,9 @@ def shuffled(data: Dataset, seed: int) -> Dataset:
 
 
 def judged(table: Any, planted: set[frozenset[str]], tasks: tuple[str, ...]) -> dict[str, Any]:
-    size: dict[tuple[str, str], float] = {
-        (row["source"], row["target"]): abs(row["tim"]) for row in table.to_dicts() if row["tim"] is not None
-    }
+    known = [row for row in table.to_dicts() if row["tim"] is not None]
+    size: dict[tuple[str, str], float] = {(row["source"], row["target"]): abs(row["tim"]) for row in known}
+    truths = [frozenset((row["source"], row["target"])) in planted for row in known]
     ordered = [(frozenset(pair) in planted, value) for pair, value in size.items()]
     both = [
         (frozenset(pair) in planted, (size[pair] + size[pair[1], pair[0]]) / 2)
@@ -88,6 +91,8 @@ def judged(table: Any, planted: set[frozenset[str]], tasks: tuple[str, ...]) -> 
         "unplanted": sum(not truth for truth, _ in both),
         "ordered": roc_auc_score(*zip(*ordered, strict=True)),
         "pairs": roc_auc_score(*zip(*both, strict=True)),
+        "signed": roc_auc_score(truths, [row["tim"] for row in known]),
+        "over error": roc_auc_score(truths, [abs(row["tim"]) / (row["high"] - row["low"]) for row in known]),
         "of planted": float(np.mean([value for truth, value in ordered if truth])),
         "of others": float(np.mean([value for truth, value in ordered if not truth])),
     }
@@ -125,7 +130,7 @@ def main() -> None:
         found = judged(table, planted, tasks)
         lines.append(
             [given.tasks, name, given.patients, data.samples, trained(ledger), found["planted"], found["unplanted"]]
-            + [f"{found[key]:.3f}" for key in ("ordered", "pairs")]
+            + [f"{found[key]:.3f}" for key in ("ordered", "pairs", "signed", "over error")]
             + [f"{found[key]:.4f}" for key in ("of planted", "of others")]
             + [f"{(time.perf_counter() - begin) / 60:.1f}"]
         )

@@ -229,7 +229,7 @@ def read_all() -> Callable[[Study], dict[str, Any]]:
                 "subgroups": {name: values.tolist() for name, values in samples.subgroups.items()},
             }
             for source in study.sources:
-                found[source.name] = _plain(read_source(tables, study, samples, source), samples.folder)
+                found[source.name] = _plain(read_source(tables, study, samples, source), tables.folder)
             for task in study.tasks if labels else ():
                 train = np.ones(len(samples), dtype=bool) if samples.split is None else samples.split == "train"
                 encoded = encode(read_labels(samples, task), train)

@@ -90,6 +90,12 @@ def _stopped(how: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
+def _stopped_by_signal() -> NoReturn:
+    if _asked:
+        _stopped("terminated (SIGTERM)", 143)
+    _stopped("stopped", _BY_HAND)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and end with its exit status. A mistake the user can mend is printed without a traceback; one of
     this program is printed with it and named as such."""
@@ -105,17 +111,15 @@ def main(arguments: list[str] | None = None) -> None:
     except M3HError as error:
         print(f"m3h: {error}", file=sys.stderr)
         sys.exit(2)
-    except _Terminated:
-        _stopped("terminated (SIGTERM)", 143)
-    except KeyboardInterrupt:
-        _stopped("stopped", _BY_HAND)
+    except (_Terminated, KeyboardInterrupt):
+        _stopped_by_signal()
     except SystemExit as end:
         if end.code == _BY_HAND:  # what Typer makes of Ctrl-C, without a word
             _stopped("stopped", _BY_HAND)
         raise
     except Exception as error:
         if str(error) == _INTERRUPTED:  # a signal in the midst of a query, which the database makes its own error of
-            _stopped(*(("terminated (SIGTERM)", 143) if _asked else ("stopped", _BY_HAND)))
+            _stopped_by_signal()
         traceback.print_exc()
         print("m3h: this is a mistake of this program, not yours; please report the lines above", file=sys.stderr)
         sys.exit(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ class SampleTable:
     ``ids`` (unique) and ``patients`` are texts (sample,). ``time`` float64 (sample,): the study's numbers, or hours
     since the epoch for timestamps; NaN = missing, and then no row of a table with times reaches that sample; None if
     the study has no time. ``split`` "train" or "test" (sample,), or None. ``subgroups`` texts, "" = missing.
-    ``frame`` the table itself. ``folder`` is what paths of images are relative to. ``moment`` is the time without
+    ``frame`` the table itself. ``moment`` is the time without
     rounding (whole microseconds for timestamps, null = missing), ``zoned`` whether it has a time zone, ``keys`` the
     columns that tables of their own are joined on, as texts; ``rows`` (sample,) the row numbers in the table,
     counted from 1, for messages.
@@ -41,7 +40,6 @@ class SampleTable:
     split: Strings | None
     subgroups: Mapping[str, Strings]
     frame: pl.DataFrame
-    folder: Path
     moment: pl.Series | None = None
     zoned: bool = False
     keys: Mapping[str, pl.Series] = field(default_factory=dict)
@@ -87,7 +85,6 @@ def read_samples(tables: Tables, study: Study) -> SampleTable:
             column: _strings(as_text(frame[column]).fill_null("")) for column in spec.subgroups if column in types
         },
         frame=frame.select(list(types)),
-        folder=tables.folder,
         moment=moment,
         zoned=time is not None and time.zoned,
         keys={column: frame[f"m3h_key_{column}"] for column in _keys(study) if column in types},
