@@ -15,7 +15,7 @@ from m3h.study.task import Task
 def _table(values) -> SampleTable:
     ids = np.array([f"{number:02d}" for number in range(len(values))])
     frame = pl.DataFrame({"y": values}, strict=False)
-    return SampleTable(ids, ids, None, "none", None, {}, frame, folder=None)
+    return SampleTable(ids, ids, None, "none", None, {}, frame)
 
 
 def _labels(values, kind, train=None, **options):
@@ -108,7 +108,7 @@ def test_a_missing_column_names_the_nearest():
     with pytest.raises(DataError, match=r'task "t": no column "dyed" in the samples table; did you mean "died"'):
         read_labels(
             SampleTable(
-                np.array(["1"]), np.array(["1"]), None, "none", None, {}, pl.DataFrame({"died": [1]}), folder=None
+                np.array(["1"]), np.array(["1"]), None, "none", None, {}, pl.DataFrame({"died": [1]})
             ),
             Task("t", "binary", column="dyed"),
         )
