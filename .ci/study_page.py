@@ -22,7 +22,7 @@ from pydantic_core import PydanticUndefined
 
 from m3h.core.registry import ENCODERS
 from m3h.study import declared
-from m3h.study.presets import DEFAULT_PRESET, Preset, Protocol, SearchOptions, TimOptions
+from m3h.study.presets import DEFAULT_PRESET, PRESETS, PROTOCOLS, Preset, Protocol, SearchOptions, TimOptions
 from m3h.study.spec import Diagnoses, Samples, Source, Study
 from m3h.study.task import Codes, Task
 
@@ -87,11 +87,24 @@ def rows_of(name: str, spec: type, keys: tuple[str, ...] | None = None) -> list[
     return [(key, described(hints[key]), DEFAULTS.get((name, key), defaults[key])) for key in chosen]
 
 
+def by_preset(rows: list[Row], presets: Mapping[str, Any]) -> list[Row]:
+    """The rows with the default of every preset where they differ, the default preset's first."""
+    found = []
+    for key, type_, _ in rows:
+        values = {
+            name: shown(getattr(presets[name], key)) for name in sorted(presets, key=lambda n: n != DEFAULT_PRESET)
+        }
+        same = len(set(values.values())) == 1
+        told = next(iter(values.values())) if same else "; ".join(f"{name}: {value}" for name, value in values.items())
+        found.append((key, type_, told))
+    return found
+
+
 def _defaults(spec: Any) -> dict[str, str]:
     found = {}
     if issubclass(spec, BaseModel):
         for key, info in spec.model_fields.items():
-            value = info.get_default(call_default_factory=True)
+            value = info.get_default(call_default_factory=True, validated_data={})
             found[key] = NEEDED if value is PydanticUndefined else shown(value)
         return found
     for entry in dataclasses.fields(spec):
@@ -114,8 +127,8 @@ def tables() -> dict[str, list[Row]]:
             ("only", "list of texts", "all"),
             *rows_of("catalog", Task, declared.SHARED_OF_CATALOG),
         ],
-        "network": [("preset", "text", shown(DEFAULT_PRESET)), *rows_of("network", Preset)],
-        "protocol": rows_of("protocol", Protocol),
+        "network": [("preset", "text", shown(DEFAULT_PRESET)), *by_preset(rows_of("network", Preset), PRESETS)],
+        "protocol": by_preset(rows_of("protocol", Protocol), PROTOCOLS),
         "search": rows_of("search", SearchOptions),
         "tim": rows_of("tim", TimOptions),
     } | {name: rows_of(name, ENCODERS.load(name)) for name in ENCODERS.names()}

@@ -177,7 +177,7 @@ def test_nothing_known_of_anybody_is_an_error(study: Path, dataset: Dataset, tmp
 
 def test_the_pipeline_may_hand_in_networks(model: M3H, dataset: Dataset) -> None:
     sets = (["died", "outcome", "phenotype"], ["days"], ["died"])
-    trials = [make_trial(dataset, names, preset=PRESETS["paper"], protocol=QUICK) for names in sets]
+    trials = [make_trial(dataset, names, preset=model.preset, protocol=QUICK) for names in sets]
     done = {network.trial.label: network for network in train(dataset, trials)}
     networks = [done["+".join(names)] for names in sets]
     made = M3H.from_networks(networks, dataset)

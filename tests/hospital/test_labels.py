@@ -107,8 +107,6 @@ def test_an_empty_column_is_unlabelled_for_every_kind():
 def test_a_missing_column_names_the_nearest():
     with pytest.raises(DataError, match=r'task "t": no column "dyed" in the samples table; did you mean "died"'):
         read_labels(
-            SampleTable(
-                np.array(["1"]), np.array(["1"]), None, "none", None, {}, pl.DataFrame({"died": [1]})
-            ),
+            SampleTable(np.array(["1"]), np.array(["1"]), None, "none", None, {}, pl.DataFrame({"died": [1]})),
             Task("t", "binary", column="dyed"),
         )

@@ -22,7 +22,7 @@ from m3h.encoders.weights.store import check_folder
 from m3h.evaluation.scores import Prediction
 from m3h.study import rules
 from m3h.study.fields import take
-from m3h.study.presets import DEFAULT_PRESET, PRESETS, Preset, Protocol
+from m3h.study.presets import DEFAULT_PRESET, PRESETS, Preset, Protocol, protocol_of
 from m3h.training.fleet import Progress, train
 from m3h.training.predict import apply
 from m3h.training.trained import TrainedNetwork
@@ -40,7 +40,8 @@ class M3H:
 
     ``preset`` names the network (m3h.study.presets) and ``overrides`` are fields of it, such as ``alpha=0.2``; those of
     a study file are ``M3H(study.network.preset, **study.network.overrides)``. ``protocol`` says how training goes;
-    None is that of the dataset's study. Errors: SettingError for an unknown preset, field, value or device.
+    None is what the dataset's study says, and else what goes with the preset.
+    Errors: SettingError for an unknown preset, field, value or device.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class M3H:
         check_device(self.device)
         dataset = dataset_given(dataset)
         sets = task_sets(dataset, dataset.usable() if tasks is None else names_given(tasks))
-        protocol = self.protocol or _protocol(dataset)
+        protocol = self.protocol or _protocol(dataset, self.preset)
         trials = [
             make_trial(dataset, names, preset=self.preset, protocol=protocol, seed=seed, device=self.device)
             for names in sets
@@ -293,12 +294,12 @@ def _preset(name: str, overrides: Mapping[str, Any]) -> Preset:
     return Preset(**{**vars(PRESETS[name]), **values})
 
 
-def _protocol(dataset: Dataset) -> Protocol:
-    given = dataset.recipe.get("protocol")
-    if given is None:
-        return Protocol()
+def _protocol(dataset: Dataset, preset: Preset) -> Protocol:
+    """What the dataset's study gives of its protocol; the rest goes with the preset."""
+    content = dataset.recipe.get("protocol") or {}
+    given = {key: content[key] for key in dataset.recipe.get("protocol_given", ())}
     plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-    return Protocol(**plain)
+    return replace(protocol_of(preset), **plain)
 
 
 def check_device(device: Device) -> None:
@@ -327,6 +328,7 @@ def _bare(network: TrainedNetwork) -> TrainedNetwork:
         shape=network.shape,
         state=network.state,
         scaler=network.scaler,
+        additive=network.additive,
         space=network.space,
         centres=network.centres,
         seconds=network.seconds,

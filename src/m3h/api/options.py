@@ -11,7 +11,7 @@ from m3h.api.given import check_folds_given
 from m3h.core.errors import SettingError, nearest
 from m3h.experiments.tim.settings import UNUSED, Method
 from m3h.study import rules
-from m3h.study.presets import PRESETS
+from m3h.study.presets import PRESETS, PROTOCOLS, Protocol
 from m3h.study.spec import Study
 
 Device = Literal["cpu", "cuda", "mps"]
@@ -65,12 +65,7 @@ def overridden(study: Study, options: Options) -> Study:
         raise SettingError(f"seed {options.seed}", expected="a whole number, 0 or more, less than 2 to the power 63")
     if options.epochs is not None and options.epochs < 1:
         raise SettingError(f"{options.epochs} epochs", expected="1 or more")
-    protocol = study.protocol
-    if options.epochs is not None:
-        protocol = replace(protocol, epochs=options.epochs)
-    if options.grid is not None:
-        protocol = replace(protocol, grid=options.grid)
-    changes["protocol"] = protocol
+    changes["protocol"] = protocol = _protocol(study, options)
     if options.seed is not None:
         changes["seed"] = options.seed
     changes["search"] = replace(study.search, **_fitting("search", options.searching))
@@ -83,6 +78,19 @@ def overridden(study: Study, options: Options) -> Study:
             check_folds_given(most, protocol, where=name)
     check_used(changes["tim"].method, [name for name, value in options.measuring.items() if value is not None])
     return study.model_copy(update=changes)
+
+
+def _protocol(study: Study, options: Options) -> Protocol:
+    """The protocol under the options: another preset brings its own, but for what the study file gives."""
+    protocol = study.protocol
+    if options.preset is not None:
+        given = {key: getattr(study.protocol, key) for key in study.protocol_given}
+        protocol = replace(PROTOCOLS[options.preset], **given)
+    if options.epochs is not None:
+        protocol = replace(protocol, epochs=options.epochs)
+    if options.grid is not None:
+        protocol = replace(protocol, grid=options.grid)
+    return protocol
 
 
 def asked(study: Study, options: Options, part: str) -> tuple[tuple[str, ...], str]:

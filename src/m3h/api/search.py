@@ -22,7 +22,7 @@ from m3h.experiments.search.settings import Settings
 from m3h.experiments.search.start import bounds
 from m3h.experiments.search.start import search as look
 from m3h.study import rules
-from m3h.study.presets import Preset, Protocol, SearchOptions
+from m3h.study.presets import Preset, Protocol, SearchOptions, protocol_of
 from m3h.training.trial import Trial, with_setting
 
 if TYPE_CHECKING:
@@ -144,11 +144,12 @@ def search(
     for tasks or options that do not fit, FolderError for a ledger that cannot be used.
     """
     dataset, names = dataset_given(dataset), names_given(tasks)
-    protocol = protocol or Protocol()
+    network = _preset(preset)
+    protocol = protocol or protocol_of(network)
     given = SearchOptions(**options_given(SearchOptions, options, rules.search, where="m3h.search"), tasks=names)
     check_folds_given(given.folds, protocol, where="search")
     check_folds(dataset, protocol.folds)
-    maker = Maker(dataset, _preset(preset), protocol, device=device, precision=precision, seed=dataset.seed)
+    maker = Maker(dataset, network, protocol, device=device, precision=precision, seed=dataset.seed)
     pool = make_pool(dataset, names, where="m3h.search")
     place = None if ledger is None else Path(ledger)
     most = maker.final(pool.tasks[: given.largest], pool.sources)

@@ -22,7 +22,7 @@ from m3h.experiments.tim.interactions import Interactions
 from m3h.experiments.tim.measure import measure
 from m3h.experiments.tim.settings import UNUSED, Settings, binomials, check, largest, sets_wanted
 from m3h.study import rules
-from m3h.study.presets import PRESETS, Preset, Protocol, TimOptions
+from m3h.study.presets import PRESETS, Preset, Protocol, TimOptions, protocol_of
 from m3h.training.fleet import Progress
 from m3h.training.trial import Trial
 
@@ -133,12 +133,13 @@ def tim(
     warnings. Errors: SettingError for tasks or options that do not fit, FolderError for a ledger that cannot be used.
     """
     dataset, names = dataset_given(dataset), names_given(tasks)
-    protocol = protocol or Protocol()
+    network = _preset(preset)
+    protocol = protocol or protocol_of(network)
     given = TimOptions(**options_given(TimOptions, options, rules.tim, where="m3h.tim"), tasks=names)
     check_used(given.method, [name for name, value in options.items() if value is not None])
     check_folds_given(given.folds, protocol, where="tim")
     check_folds(dataset, protocol.folds)
-    maker = Maker(dataset, _preset(preset), protocol, device=device, precision=precision, seed=dataset.seed)
+    maker = Maker(dataset, network, protocol, device=device, precision=precision, seed=dataset.seed)
     pool = make_pool(dataset, names, where="m3h.tim")
     check(len(pool.tasks), settings(given))
     place = None if ledger is None else Path(ledger)

@@ -22,7 +22,8 @@ MANY = 64
 
 
 class CrossTaskAttention(nn.Module):
-    """W = softmax over answering tasks of (beta I + alpha M / max M), O = W V; one head, no residual, no norm.
+    """W = softmax over answering tasks of (beta I + alpha M / max M), O = W V; one head, no norm. With the preset's
+    ``residual`` O is added to the task's own token.
 
     The query is one vector per task and does not depend on the sample. W_Q, W_K, W_V have no bias.
     """
@@ -56,7 +57,7 @@ class CrossTaskAttention(nn.Module):
         flat = x.reshape(fleet, slots * batch, width)
         values = torch.bmm(flat, self.value).view(fleet, slots, batch, width)
         if slots == 1:  # the softmax of one entry is 1
-            return values, x.new_ones(fleet, batch, 1, 1)
+            return x + values if self.preset.residual else values, x.new_ones(fleet, batch, 1, 1)
         # (token W_Q) (x W_K)^T, with W_K moved to the side that has no batch axis
         # and filled up with queries of zeros: a product of very few rows rounds by the number of threads
         asking = functional.pad(self.token, (0, 0, 0, -slots % 16))
@@ -68,7 +69,8 @@ class CrossTaskAttention(nn.Module):
             scaled = self.scaled(match.permute(0, 2, 3, 1))
             identity = torch.eye(slots, device=x.device) * self.bonus(slots)
             weights = softmax(identity + self.preset.alpha * scaled).permute(0, 3, 1, 2)
-        return _Mix.apply(weights, values), weights.permute(0, 2, 3, 1)
+        mixed = _Mix.apply(weights, values)
+        return x + mixed if self.preset.residual else mixed, weights.permute(0, 2, 3, 1)
 
     def bonus(self, slots: int) -> float:
         """beta: the bonus of a task for itself. With beta "log" its weight does not fade as tasks are added."""

@@ -2,6 +2,10 @@
 
 inputs --modality networks--> z --shared module--> s --task networks--> x --cross-task attention--> o --heads-->
                               `-- contrastive loss                              clustering: o --decoder--> inputs
+
+With the preset's ``additive``, what sparse additive models said of every task (m3h.network.evidence) is what the shared
+module reads, and the heads' outputs are corrections of it. Embeddings then have a shared module of their own for the
+clusterings, or go into the one of all tasks beside the evidence.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from m3h.core import seeds
 from m3h.network.attention import CrossTaskAttention
 from m3h.network.between import Dropout
 from m3h.network.contrastive import PLAIN, Pair, info_nce
+from m3h.network.evidence import Evidence
 from m3h.network.heads import Decoder, Heads
 from m3h.network.layers import FleetLinear
 from m3h.network.modality import ModalityNetwork
@@ -56,13 +61,40 @@ class Shape:
         """Columns of all modalities together; what a decoder gives back."""
         return sum(width for _, width in self.modalities)
 
+    @property
+    def clusterings(self) -> tuple[int, ...]:
+        """The slots of clusterings."""
+        return tuple(number for number, slot in enumerate(self.slots) if slot.kind == "clustering")
+
+    @property
+    def evidence(self) -> int:
+        """Outputs of all slots together that additive models give; 0 without them."""
+        return sum(slot.width for slot in self.slots) if self.preset.additive else 0
+
+    @property
+    def together(self) -> bool:
+        """Whether all slots read one shared module."""
+        return not self.preset.additive or self.preset.inputs == "all" or not (self.clusterings and self.evidence)
+
+    @property
+    def embedding(self) -> bool:
+        """Whether the network has modality networks."""
+        return not self.evidence or self.preset.inputs == "all" or bool(self.clusterings)
+
+    @property
+    def contrasting(self) -> bool:
+        """Whether training has a contrastive loss."""
+        return self.embedding and self.preset.contrastive_weight > 0 and len(self.modalities) > 1
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """One batch, shared by the fleet: per modality (batch, width) scaled with absent sources as zeros; presence."""
+    """One batch, shared by the fleet: per modality (batch, width) scaled with absent sources as zeros; presence; and
+    the evidence of additive models, each member's own, None without them."""
 
     values: tuple[Float[Tensor, "batch _"], ...]
     present: Bool[Tensor, "batch modalities"]
+    evidence: Float[Tensor, "fleet batch evidence"] | None = None
 
     @cached_property
     def absent(self) -> tuple[Tensor | None, ...]:
@@ -104,9 +136,13 @@ class Network(nn.Module):
                     fleet, width, preset.hidden_tabular if name == "tabular" else preset.hidden, preset
                 )
                 for name, width in shape.modalities
+                if shape.embedding
             }
         )
-        self.shared = SharedModule(fleet, preset.modality_width * len(shape.modalities), preset)
+        embeddings = preset.modality_width * len(self.modalities)
+        self.evidence = Evidence(fleet, [slot.width for slot in shape.slots]) if shape.evidence else None
+        self.shared = SharedModule(fleet, shape.evidence + (embeddings if shape.together else 0), preset)
+        self.grouping = None if shape.together else SharedModule(fleet, embeddings, preset)
         self.tasks = TaskNetworks(fleet, slots, preset)
         self.attention = CrossTaskAttention(fleet, slots, preset)
         self.heads = Heads(fleet, [slot.width for slot in shape.slots], preset.token_width)
@@ -120,7 +156,7 @@ class Network(nn.Module):
         self.projections = nn.ModuleDict(
             {
                 name: FleetLinear(fleet, preset.modality_width, preset.projection)
-                for name, _ in shape.modalities
+                for name in self.modalities
                 if preset.projection
             }
         )
@@ -140,6 +176,8 @@ class Network(nn.Module):
         for name, network in self.modalities.items():
             cast(ModalityNetwork, network).start(stream("modality", name))
         self.shared.start(stream("shared"))
+        if self.grouping is not None:
+            self.grouping.start(stream("grouping"))
         self.attention.start(stream("attention"))
         for name, projection in self.projections.items():
             cast(FleetLinear, projection).start(stream("projection", name))
@@ -149,10 +187,15 @@ class Network(nn.Module):
             if str(slot) in self.decoders:
                 cast(Decoder, self.decoders[str(slot)]).start(stream("decoder", slot))
             else:
-                self.heads.head(slot).start(stream("head", slot))
+                head = self.heads.head(slot)
+                head.start(stream("head", slot))
+                with torch.no_grad():
+                    head.weight.mul_(self.shape.preset.head_scale)
 
     def embed(self, inputs: Inputs, dropout: Dropout | None) -> tuple[Float[Tensor, "fleet batch embedding"], ...]:
         """The modality networks alone."""
+        if not self.modalities:
+            return ()
         networks = zip(self.modalities.values(), inputs.values, inputs.absent, strict=True)
         return tuple(network(values, absent, dropout) for network, values, absent in networks)
 
@@ -181,17 +224,31 @@ class Network(nn.Module):
     def forward(self, inputs: Inputs, dropout: Dropout | None = None, slots: Sequence[int] | None = None) -> Outputs:
         """The whole way; heads and decoders only of ``slots`` (default: all)."""
         embeddings = self.embed(inputs, dropout)
-        shared = self.shared(torch.cat(embeddings, -1), dropout)
-        tokens, attention = self.attention(self.tasks(shared, dropout))
+        tokens, attention = self.attention(self.tasks(self._shared(inputs, embeddings, dropout), dropout))
         wanted = range(len(self.shape.slots)) if slots is None else slots
         decoders = {slot: self.decoders[str(slot)] for slot in wanted if str(slot) in self.decoders}
+        heads = self.heads(tokens, [slot for slot in wanted if slot not in decoders])
+        if self.evidence is not None and inputs.evidence is not None:
+            heads = {slot: self.evidence.corrected(inputs.evidence, slot, y) for slot, y in heads.items()}
         return Outputs(
-            heads=self.heads(tokens, [slot for slot in wanted if slot not in decoders]),
+            heads=heads,
             reconstructions={slot: decoder(tokens[:, slot]) for slot, decoder in decoders.items()},
             tokens=tokens,
             attention=attention,
             embeddings=embeddings,
         )
+
+    def _shared(
+        self, inputs: Inputs, embeddings: Sequence[Tensor], dropout: Dropout | None
+    ) -> Float[Tensor, "fleet slots batch shared"]:
+        """What each slot's task network reads; one slot stands for all where all read the same."""
+        parts = [] if self.evidence is None or inputs.evidence is None else [self.evidence.scaled(inputs.evidence)]
+        if self.grouping is None:
+            whole: Tensor = self.shared(torch.cat([*parts, *embeddings], -1), dropout)
+            return whole[:, None]
+        said, seen = self.shared(parts[0], dropout), self.grouping(torch.cat(list(embeddings), -1), dropout)
+        clusterings = self.shape.clusterings
+        return torch.stack([seen if slot in clusterings else said for slot in range(len(self.shape.slots))], 1)
 
     def weights(self) -> int:
         """Number of trainable weights of one member."""

@@ -8,14 +8,16 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Preset:
-    """Every choice the paper leaves open, with the default of the preset ``paper`` and the reason beside it."""
+    """Every free choice of the network and its training. The defaults are those of the preset ``paper``: what the paper
+    says, and where it is silent the choice and the reason beside it. What ``m3h`` chooses otherwise: PRESETS."""
 
     # widths (multiples of 64; a 44-task network has about 3.4 M weights, more are not earned by 10,000 rows)
     modality_width: int = 128
     hidden_tabular: int = 64
     hidden: int = 256
     shared_width: int = 256
-    task_hidden: int = 128
+    shared_deep: bool = True  # a second layer in the shared module
+    task_hidden: int = 128  # 0: task networks are linear
     token_width: int = 64
     decoder_widths: tuple[int, ...] = (256, 512)
     # layers
@@ -40,20 +42,23 @@ class Preset:
     # losses and steps
     reconstruction: Literal["all", "balance"] = "all"  # balance: mean per modality, then their mean
     target_scale: Literal["none", "deviation"] = "none"  # deviation: regression targets over their training deviation
+    regression_loss: Literal["absolute", "squared"] = "absolute"  # squared needs targets over their deviation
     clip: float = 1.0  # gradient norm per network; 0 switches it off
+    schedule: Literal["constant", "cosine"] = "constant"  # cosine: a short rise, then a fall to 0
+    sequential_up_to: int = 3  # update "auto" is sequential for so many tasks, all that the paper trains; joint above
     shuffle_losses: bool = False  # sequential updates: order of the losses drawn anew for each batch
-
-
-PRESETS: dict[str, Preset] = {"paper": Preset()}
-DEFAULT_PRESET = "paper"
-
-#: Sequential updates are all that the paper trains (groups of up to three); above that the preset goes joint.
-SEQUENTIAL_UP_TO = 3
+    # what the paper does not have
+    additive: bool = False  # sparse additive models of each task come first; the network learns on from what they say
+    inputs: Literal["all", "clusterings"] = "all"  # with additive: whose task networks see the embeddings too
+    copies: int = 1  # networks of one training, each kept from one part of the patients; their mean answers
+    residual: bool = False  # attention adds to a task's token instead of replacing it
+    head_scale: float = 1.0  # heads' weights start at so much of PyTorch's own start
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How training and choosing go. Without ``grid`` one setting is trained, the last of each list."""
+    """How training and choosing go. Without ``grid`` one setting is trained, the last of each list. The defaults are
+    those of the preset ``paper``; others: PROTOCOLS."""
 
     epochs: int = 15
     batch_sizes: tuple[int, ...] = (512, 256)
@@ -62,6 +67,39 @@ class Protocol:
     update: Literal["auto", "sequential", "joint"] = "auto"
     grid: bool = False
     test_share: float = 0.2
+
+
+PRESETS: dict[str, Preset] = {
+    "paper": Preset(),
+    "m3h": Preset(
+        additive=True,
+        inputs="clusterings",
+        copies=4,
+        residual=True,
+        shared_deep=False,
+        task_hidden=0,
+        token_width=16,
+        beta="log",
+        activation="gelu",
+        dropout=0.4,
+        regression_loss="squared",
+        target_scale="deviation",
+        schedule="cosine",
+        sequential_up_to=0,
+        head_scale=0.1,
+    ),
+}
+DEFAULT_PRESET = "paper"
+#: What a study without [protocol] trains by, preset by preset.
+PROTOCOLS: dict[str, Protocol] = {
+    "paper": Protocol(),
+    "m3h": Protocol(epochs=20, batch_sizes=(512, 256), learning_rates=(5e-4, 1e-3)),
+}
+
+
+def protocol_of(preset: Preset) -> Protocol:
+    """The protocol that goes with a preset, whatever fields of it were overridden."""
+    return PROTOCOLS["m3h" if preset.additive else "paper"]
 
 
 @dataclass(frozen=True)

@@ -31,16 +31,25 @@ _ALLOWED = {
 }
 _OWN_TABLE = ("table", "query", "key", "time", "available")
 _POSITIVE = (
+    "copies",
     "modality_width",
     "hidden_tabular",
     "hidden",
     "shared_width",
-    "task_hidden",
     "token_width",
     "decoder_widths",
     "temperature",
 )
-_NOT_NEGATIVE = ("contrastive_weight", "projection", "clip", "bias_start", "alpha")
+_NOT_NEGATIVE = (
+    "contrastive_weight",
+    "projection",
+    "clip",
+    "bias_start",
+    "alpha",
+    "sequential_up_to",
+    "head_scale",
+    "task_hidden",
+)
 
 
 def name(value: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from m3h.core.registry import DEFAULT_ENCODERS
-from m3h.study.presets import DEFAULT_PRESET, PRESETS, Preset, Protocol, SearchOptions, TimOptions
+from m3h.study.presets import DEFAULT_PRESET, PRESETS, PROTOCOLS, Preset, Protocol, SearchOptions, TimOptions
 from m3h.study.task import Task
 
 Modality = Literal["tabular", "timeseries", "language", "vision"]
@@ -96,8 +96,17 @@ class Network(Spec):
         return Preset(**{**vars(PRESETS[self.preset]), **self.overrides})
 
 
+def _protocol(given: dict[str, Any]) -> Protocol:
+    network = given.get("network")
+    return PROTOCOLS.get(network.preset if isinstance(network, Network) else DEFAULT_PRESET, Protocol())
+
+
 class Study(Spec):
-    """One study: samples, sources, tasks, network and protocol. ``folder`` is what paths are relative to."""
+    """One study: samples, sources, tasks, network and protocol. ``folder`` is what paths are relative to.
+
+    ``protocol_given`` are the fields of the protocol that were asked for; the others are the preset's, and change with
+    it.
+    """
 
     name: str
     title: str = ""
@@ -109,7 +118,8 @@ class Study(Spec):
     sources: tuple[Source, ...]
     tasks: tuple[Task, ...]
     network: Network = Network()
-    protocol: Protocol = Protocol()
+    protocol: Protocol = Field(default_factory=_protocol)
+    protocol_given: tuple[str, ...] = ()
     search: SearchOptions = SearchOptions()
     tim: TimOptions = TimOptions()
     notes: str = ""

@@ -46,8 +46,9 @@ class FleetAdam:
         norms: Tensor = torch.linalg.vector_norm(torch.stack(each, 1), dim=1)
         return norms
 
-    def step(self, active: Which) -> Which:
-        """One step of the active members; tells which of them have a finite gradient (the others do not step)."""
+    def step(self, active: Which, factor: float = 1.0) -> Which:
+        """One step of the active members, ``factor`` times their learning rate long; tells which of them have a finite
+        gradient (the others do not step)."""
         norms = self.norms()
         known = norms.cpu().numpy().astype(np.float64)  # who steps is decided on the CPU, whatever the device
         finite = np.isfinite(known)
@@ -63,7 +64,7 @@ class FleetAdam:
         for indices in touched.values():
             counts = self.steps[indices[0]].copy()
             for begin, end in self._runs(active & finite, counts, scale):
-                self._apply(indices, begin, end, int(counts[begin]) + 1, float(scale[begin]))
+                self._apply(indices, begin, end, int(counts[begin]) + 1, float(scale[begin]), factor)
         return finite
 
     def _shrink(self, norms: Tensor) -> None:
@@ -90,7 +91,7 @@ class FleetAdam:
             self.views[key] = tuple(part[begin:end] for part in whole)  # type: ignore[assignment]
         return self.views[key]
 
-    def _apply(self, indices: Sequence[int], begin: int, end: int, step: int, scale: float) -> None:
+    def _apply(self, indices: Sequence[int], begin: int, end: int, step: int, scale: float, factor: float) -> None:
         views = [self._view(index, begin, end) for index in indices]
         gradients = [g[begin:end] for index in indices if (g := self.parameters[index].grad) is not None]
         device = gradients[0].device
@@ -106,7 +107,7 @@ class FleetAdam:
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,
-            lr=float(self.rates[begin]),
+            lr=float(self.rates[begin]) * factor,
             weight_decay=0.0,
             eps=1e-8,
             maximize=False,

@@ -43,9 +43,10 @@ class Material:
         """Where the tensors are."""
         return self.present.device
 
-    def inputs(self, index: Tensor) -> Inputs:
-        """The batch of these rows."""
-        return Inputs(tuple(values.index_select(0, index) for values in self.values), self.present[index])
+    def inputs(self, index: Tensor, evidence: Float[Tensor, "fleet sample evidence"] | None = None) -> Inputs:
+        """The batch of these rows, with what additive models said of them."""
+        said = None if evidence is None else evidence.index_select(1, index)
+        return Inputs(tuple(values.index_select(0, index) for values in self.values), self.present[index], said)
 
     def pairs(self, rows: Rows) -> tuple[Pair, ...]:
         """What the contrastive loss compares in the batch of these rows."""
@@ -113,6 +114,11 @@ def batches(rows: Rows, size: int, generator: np.random.Generator) -> Iterator[R
         batch = order[begin : begin + size]
         if len(batch) > 1 or len(order) == 1:
             yield batch
+
+
+def batch_count(rows: int, size: int) -> int:
+    """How many batches an epoch has."""
+    return rows // size + (rows % size > 1 or rows == 1)
 
 
 def order_generator(trial: Trial, epoch: int) -> np.random.Generator:

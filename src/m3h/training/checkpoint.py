@@ -23,6 +23,7 @@ from m3h.dataset.scale import Scaler
 from m3h.evaluation.scores import Prediction
 from m3h.network.network import Shape, Slot
 from m3h.study.presets import Preset
+from m3h.training.additive import AdditiveModels
 from m3h.training.clusters import FixedSpace
 from m3h.training.trained import TrainedNetwork
 from m3h.training.trial import Trial
@@ -97,9 +98,11 @@ def loads(content: bytes) -> TrainedNetwork:
 
 
 def _tensors(trained: TrainedNetwork) -> dict[str, Tensor]:
-    """Weights, scaler, and what groups patients."""
+    """Weights, scaler, additive models, and what groups patients."""
     parts = {f"weights/{name}": value for name, value in trained.state.items()}
     parts |= {f"scaler/{name}": _tensor(value) for name, value in trained.scaler.arrays().items()}
+    if trained.additive is not None:
+        parts |= {f"fitted/{name}": _tensor(value) for name, value in trained.additive.arrays().items()}
     parts |= {f"centres/{name}": _tensor(value) for name, value in trained.centres.items()}
     if trained.space is not None:
         parts["space/mean"] = _tensor(trained.space.mean)
@@ -126,6 +129,7 @@ def _network(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Trained
     space = None
     if "space/mean" in tensors:
         space = FixedSpace(tensors["space/mean"].numpy(), tensors["space/components"].numpy())
+    fitted = {name: np.asarray(tensor.numpy()) for name, tensor in _below(tensors, "fitted/").items()}
     shape = Shape(
         tuple((name, width) for name, width in entry["modalities"]),
         tuple(Slot(**slot) for slot in entry["slots"]),
@@ -136,6 +140,7 @@ def _network(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Trained
         shape=shape,
         state=_below(tensors, "weights/"),
         scaler=Scaler.from_arrays({name: np.asarray(t.numpy()) for name, t in _below(tensors, "scaler/").items()}),
+        additive=AdditiveModels.from_arrays(fitted, trial.sources, trial.tasks) if fitted else None,
         space=space,
         centres={name: t.numpy() for name, t in _below(tensors, "centres/").items()},
         seconds=entry["seconds"],

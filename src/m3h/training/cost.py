@@ -69,17 +69,16 @@ def member_flops(shape: Shape, trial: Trial, rows: int) -> int:
     if trial.update == "joint":
         products = 3 * size.matrices - size.first
     else:
-        contrastive = trial.preset.contrastive_weight > 0 and len(shape.modalities) > 1
-        products = (3 * size.modalities - size.first) * contrastive
+        products = (3 * size.modalities - size.first) * shape.contrasting
         products += len(shape.slots) * (3 * trunk - size.first) + 3 * clusterings * size.decoder
-    return 2 * products * rows * trial.epochs
+    return 2 * products * rows * trial.epochs * shape.preset.copies
 
 
 def most_members(shape: Shape, trial: Trial, rows: int) -> int:
     """Members of a fleet of trials like this one that are worth it, were there memory enough: at least 1."""
     most = int(FLEET_FLOPS[trial.device] // max(1, member_flops(shape, trial, rows)))
     if trial.device == "cpu":
-        most = min(most, CORE_MEMBERS, CORE_WEIGHTS // sizes(shape).learned)
+        most = min(most, CORE_MEMBERS, CORE_WEIGHTS // (sizes(shape).learned * shape.preset.copies))
     return max(1, most)
 
 

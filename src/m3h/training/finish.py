@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from m3h.dataset.dataset import Dataset
 from m3h.training import predict
+from m3h.training.additive import Fitted
 from m3h.training.clusters import centres
+from m3h.training.gates import set_gates
 from m3h.training.members import Members
 from m3h.training.prepared import Prepared
 from m3h.training.trained import TrainedNetwork
@@ -15,11 +19,16 @@ from m3h.training.trained import TrainedNetwork
 Centres = dict[tuple[int, int], NDArray[np.float32]]
 
 
-def finish(prepared: Prepared, fleet: Members, dataset: Dataset, evaluate: bool) -> list[TrainedNetwork]:
+def finish(
+    prepared: Prepared, fleet: Members, dataset: Dataset, evaluate: bool, additive: Mapping[str, Fitted]
+) -> list[TrainedNetwork]:
     """One network per member of the fleet, with its predictions if asked for; ``seconds`` is left to the caller."""
     fleet.adam.zero()
+    set_gates(prepared.material, fleet, dataset)
     state = fleet.network.state_dict()
-    raw = predict.run(fleet.network, prepared.material, prepared.material.evaluate) if evaluate else None
+    raw = (
+        predict.run(fleet.network, prepared.material, prepared.material.evaluate, fleet.evidence) if evaluate else None
+    )
     found = _centres(prepared, fleet, dataset)
     space = prepared.space if _clusterings(fleet) else None
     results = []
@@ -33,8 +42,9 @@ def finish(prepared: Prepared, fleet: Members, dataset: Dataset, evaluate: bool)
             TrainedNetwork(
                 trial=trial,
                 shape=fleet.shape,
-                state={name: value[member : member + 1].detach().cpu().clone() for name, value in state.items()},
+                state={name: value[fleet.own(member)].detach().cpu().clone() for name, value in state.items()},
                 scaler=prepared.material.scaler,
+                additive=prepared.additive.models(additive, trial.tasks) if additive else None,
                 space=space,
                 centres={trial.tasks[slot]: centre for slot, centre in own.items()},
                 evaluated=prepared.material.evaluate,
@@ -58,8 +68,10 @@ def _centres(prepared: Prepared, fleet: Members, dataset: Dataset) -> Centres:
     slots = _clusterings(fleet)
     if not slots:
         return {}
-    latents = predict.latents(fleet.network, prepared.material, prepared.material.train, slots)
-    jobs = [(member, slot) for member in np.flatnonzero(fleet.alive).tolist() for slot in slots]
+    latents = predict.latents(fleet.network, prepared.material, prepared.material.train, slots, fleet.evidence)
+    jobs = [
+        (member, slot) for member in [number for number, why in enumerate(fleet.failed) if not why] for slot in slots
+    ]
     clusters = [dataset.labels[fleet.trials[member].tasks[slot]].task.clusters for member, slot in jobs]
     found = centres([latents[slot][member] for member, slot in jobs], clusters, prepared.seed)
     return dict(zip(jobs, found, strict=True))

@@ -7,6 +7,7 @@ never changes what is trained: a fleet of many gives what as many fleets of one 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,15 +17,22 @@ import torch
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset, Rows
 from m3h.network.between import Dropout
+from m3h.training.additive import Fitted
 from m3h.training.at_once import AtOnce, Fleet, Told
 from m3h.training.at_once import Progress as Progress
-from m3h.training.batches import batches, mask_generator, order_generator
+from m3h.training.batches import batch_count, batches, mask_generator, order_generator
 from m3h.training.finish import finish
 from m3h.training.forming import default_memory, form_fleets, trial_shape
+from m3h.training.gates import held_parts
 from m3h.training.members import CONTRASTIVE, Batch, Members, Targets
 from m3h.training.prepared import Materials
 from m3h.training.trained import TrainedNetwork
 from m3h.training.trial import Trial
+
+#: Share of the steps in which a cosine schedule rises.
+RISE = 0.05
+#: Share of a training that its additive models are counted as, where progress is told.
+ADDITIVE_SHARE = 0.8
 
 
 def train(
@@ -126,35 +134,55 @@ class FleetTraining:
                 f"{len(self.material.train)} rows to train on", where=dataset.name, expected="at least 2"
             )
         shape = trial_shape(dataset, first)
+        self.shape, self.slots, self.contrastive = shape, len(shape.slots), shape.contrasting
         self.targets = Targets.of(dataset, fleet, first.device)
-        self.members = Members(dataset, self.fleet, shape, self.material.train, self.targets)
-        self.slots = len(shape.slots)
-        self.contrastive = first.preset.contrastive_weight > 0 and len(shape.modalities) > 1
+        self.batches = first.epochs * batch_count(len(self.material.train), first.batch_size)
 
     def run(self, evaluate: bool, progress: Progress, each_batch: Callable[[], None]) -> list[TrainedNetwork]:
-        """All epochs, then one network per member."""
+        """Additive models where the preset has them, then all epochs, then one network per member."""
         began = time.perf_counter()
+        additive = self._additive(each_batch, lambda part: progress(part * ADDITIVE_SHARE))
+        before = ADDITIVE_SHARE if additive else 0.0
+        evidence = self.prepared.additive.evidence(additive, [t.tasks for t in self.fleet]) if additive else None
+        copies, train = self.shape.preset.copies, self.material.train
+        parts = held_parts(self.dataset, train, copies) if copies > 1 else None
+        self.members = Members(self.dataset, self.fleet, self.shape, train, self.targets, evidence, parts)
         step = 0
         for epoch in range(self.first.epochs):
             for rows in batches(self.material.train, self.first.batch_size, order_generator(self.first, epoch)):
                 each_batch()
                 self.update(rows, step)
                 step += 1
-            progress((epoch + 1) / self.first.epochs)
+            progress(before + (1 - before) * (epoch + 1) / self.first.epochs)
             if not self.members.alive.any():
                 break
         each_batch()
-        results = finish(self.prepared, self.members, self.dataset, evaluate)
+        results = finish(self.prepared, self.members, self.dataset, evaluate, additive)
         seconds = (time.perf_counter() - began) / len(self.fleet)
         return [replace(result, seconds=seconds) for result in results]
 
+    def _additive(self, alive: Callable[[], None], progress: Progress) -> dict[str, Fitted]:
+        """The additive models of all tasks of the fleet, by task; none where the preset has none."""
+        if not self.shape.evidence:
+            return {}
+        names = list(dict.fromkeys(name for trial in self.fleet for name in trial.tasks))
+        return self.prepared.additive.fitted(names, alive, progress)
+
     def update(self, rows: Rows, step: int) -> None:
         """Train all members on one batch."""
-        batch = Batch(self.material, self.targets, rows, self.first.precision == "bfloat16")
+        half = self.first.precision == "bfloat16"
+        batch = Batch(self.material, self.targets, rows, half, self.members.evidence)
+        factor = self._factor(step)
         if self.first.update == "joint":
-            self.members.joint(batch, self._dropout(step, CONTRASTIVE), self.contrastive, step)
+            self.members.joint(batch, self._dropout(step, CONTRASTIVE), self.contrastive, step, factor)
         else:
-            self.members.sequential(batch, self._order(step), lambda number: self._dropout(step, number), step)
+            self.members.sequential(batch, self._order(step), lambda number: self._dropout(step, number), step, factor)
+
+    def _factor(self, step: int) -> float:
+        """What the learning rate is multiplied by in a step."""
+        if self.first.preset.schedule == "constant":
+            return 1.0
+        return min(1.0, (step + 1) / (RISE * self.batches + 1)) * (1 + math.cos(math.pi * step / self.batches)) / 2
 
     def _dropout(self, step: int, number: int) -> Dropout:
         return Dropout(self.first.preset.dropout, mask_generator(self.first, step, number + 1))

@@ -35,7 +35,17 @@ def regression(outputs: Float[Tensor, "*fleet batch one"], targets: Float[Tensor
     return (outputs[..., 0] - targets).abs()
 
 
+def squared(outputs: Float[Tensor, "*fleet batch one"], targets: Float[Tensor, "*fleet batch"]) -> Tensor:
+    """Half the squared error."""
+    return (outputs[..., 0] - targets).square() / 2
+
+
 ROW_LOSSES: dict[str, RowLoss] = {"binary": binary, "multiclass": multiclass, "regression": regression}
+
+
+def row_loss(kind: str, preset: Preset) -> RowLoss:
+    """The loss of each row of a task."""
+    return squared if kind == "regression" and preset.regression_loss == "squared" else ROW_LOSSES[kind]
 
 
 def masked_mean(loss: Float[Tensor, "*fleet batch"], known: Bool[Tensor, "*fleet batch"]) -> Float[Tensor, "*fleet"]:

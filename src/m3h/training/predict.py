@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset, Rows
@@ -41,14 +42,15 @@ class Raw:
 
 
 @torch.no_grad()
-def run(network: Network, material: Material, rows: Rows) -> Raw:
-    """The fleet's outputs on ``rows``, without dropout."""
+def run(network: Network, material: Material, rows: Rows, evidence: Tensor | None = None) -> Raw:
+    """The fleet's outputs on ``rows``, without dropout; ``evidence`` (fleet, sample, evidence) is what additive models
+    said of all samples of the material."""
     heads: dict[int, list[NDArray[np.float64]]] = {}
     latents: dict[int, list[NDArray[np.float32]]] = {}
     errors: dict[int, list[NDArray[np.float64]]] = {}
     attention = np.zeros((network.fleet, len(network.shape.slots), len(network.shape.slots)))
     scale = network.output_scale.cpu().double().numpy()
-    for inputs, outputs in _chunks(network, material, rows, None):
+    for inputs, outputs in _chunks(network, material, rows, None, evidence):
         for slot, y in outputs.heads.items():
             heads.setdefault(slot, []).append(y.cpu().double().numpy() * scale[:, slot, None, None])
         for slot, y in outputs.reconstructions.items():
@@ -56,27 +58,45 @@ def run(network: Network, material: Material, rows: Rows) -> Raw:
             error = y.sub_(torch.cat(inputs.values, 1)).square_().mean(-1)
             errors.setdefault(slot, []).append(error.cpu().double().numpy())
         attention += outputs.attention.sum(1, dtype=torch.float64).cpu().numpy()
+    copies = network.shape.preset.copies
     return Raw(
-        heads={slot: np.concatenate(parts, 1) for slot, parts in heads.items()},
-        latents={slot: np.concatenate(parts, 1) for slot, parts in latents.items()},
-        errors={slot: np.concatenate(parts, 1) for slot, parts in errors.items()},
-        attention=attention / max(len(rows), 1),
+        heads={slot: _mean(np.concatenate(parts, 1), copies) for slot, parts in heads.items()},
+        latents={slot: _beside(np.concatenate(parts, 1), copies) for slot, parts in latents.items()},
+        errors={slot: _mean(np.concatenate(parts, 1), copies) for slot, parts in errors.items()},
+        attention=_mean(attention / max(len(rows), 1), copies),
     )
 
 
+def _mean(values: NDArray[np.float64], copies: int) -> NDArray[np.float64]:
+    """The mean over each member's copies."""
+    return values if copies == 1 else np.asarray(values.reshape(-1, copies, *values.shape[1:]).mean(1))
+
+
+def _beside(tokens: NDArray[np.float32], copies: int) -> NDArray[np.float32]:
+    """The tokens (copy, row, width) of each member's copies side by side."""
+    if copies == 1:
+        return tokens
+    apart = tokens.reshape(-1, copies, *tokens.shape[1:])
+    return np.concatenate([apart[:, copy] for copy in range(copies)], 2)
+
+
 @torch.no_grad()
-def latents(network: Network, material: Material, rows: Rows, slots: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+def latents(
+    network: Network, material: Material, rows: Rows, slots: Sequence[int], evidence: Tensor | None = None
+) -> dict[int, NDArray[np.float32]]:
     """The tokens of clustering slots on ``rows``, slot -> (fleet, row, token width), without their decoders."""
-    parts = [outputs.tokens[:, list(slots)].cpu().numpy() for _, outputs in _chunks(network, material, rows, ())]
+    chunks = _chunks(network, material, rows, (), evidence)
+    parts = [outputs.tokens[:, list(slots)].cpu().numpy() for _, outputs in chunks]
     whole = np.concatenate(parts, 2)
-    return {slot: whole[:, number] for number, slot in enumerate(slots)}
+    copies = network.shape.preset.copies
+    return {slot: _beside(whole[:, number], copies) for number, slot in enumerate(slots)}
 
 
 def _chunks(
-    network: Network, material: Material, rows: Rows, slots: Sequence[int] | None
+    network: Network, material: Material, rows: Rows, slots: Sequence[int] | None, evidence: Tensor | None
 ) -> Iterator[tuple[Inputs, Outputs]]:
     for begin in range(0, len(rows), CHUNK):
-        inputs = material.inputs(torch.from_numpy(rows[begin : begin + CHUNK]).to(material.device))
+        inputs = material.inputs(torch.from_numpy(rows[begin : begin + CHUNK]).to(material.device), evidence)
         yield inputs, network(inputs, None, slots)
 
 
@@ -144,10 +164,19 @@ def apply(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> tuple[dict[s
             next_step="encode the new tables with the encoders saved beside the network",
         )
     data = material(dataset, trained.trial.sources, rows, rows, scaler=trained.scaler)
-    raw = run(trained.network(), data, rows)
+    raw = run(trained.network(), data, rows, _evidence(trained, dataset))
     groupings: dict[int, Grouping] = {}
     if trained.space is not None:
         fixed = trained.space.place(data.flat(rows))
         tasks = enumerate(trained.trial.tasks)
         groupings = {n: Grouping(trained.centres[name], fixed) for n, name in tasks if name in trained.centres}
     return member(raw, 0, trained.trial.tasks, trained.shape.slots, groupings), raw.attention[0]
+
+
+def _evidence(trained: TrainedNetwork, dataset: Dataset) -> Tensor | None:
+    """What the additive models say of all samples of a dataset."""
+    if trained.additive is None:
+        return None
+    blocks = {name: dataset.blocks[name] for name in trained.trial.sources}
+    said = trained.additive.evidence(trained.trial.tasks, blocks, np.arange(dataset.samples))
+    return said.expand(trained.shape.preset.copies, -1, -1)

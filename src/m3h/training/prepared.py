@@ -7,19 +7,22 @@ from functools import cached_property
 from weakref import WeakValueDictionary
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from m3h.dataset.dataset import Dataset
 from m3h.training.batches import Material, material, trial_rows
 from m3h.training.clusters import FixedSpace
+from m3h.training.stage import AdditiveStage
 from m3h.training.trial import Trial
 
 
 class Prepared:
-    """Scaled inputs of one fold; the fixed space and the evaluated rows' places in it when a clustering asks."""
+    """Scaled inputs of one fold; the fixed space and the evaluated rows' places in it when a clustering asks; the
+    additive models when a preset does."""
 
-    def __init__(self, inputs: Material, seed: int) -> None:
-        self.material, self.seed = inputs, seed
+    def __init__(self, inputs: Material, seed: int, additive: AdditiveStage) -> None:
+        self.material, self.seed, self.additive = inputs, seed, additive
 
     @cached_property
     def space(self) -> FixedSpace:
@@ -34,9 +37,11 @@ class Prepared:
 
 class Materials:
     """Keeps what the last fleet was trained on for the next ones: scaling thousands of columns costs as much as an
-    epoch of a small network. Holds one fold, and those that fleets are at work on; may be asked by several threads."""
+    epoch of a small network. Holds one fold, and those that fleets are at work on; may be asked by several threads.
+    ``threads`` are those that additive models are fitted in (default: as many as training may use here)."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads or torch.get_num_threads()
         self._lock = threading.Lock()
         self._dataset: Dataset | None = None
         self._kept: Prepared | None = None
@@ -53,6 +58,7 @@ class Materials:
                 self._kept = None  # the old goes before the new comes: they need not fit beside each other
                 train, evaluate = trial_rows(dataset, trial)
                 made = material(dataset, trial.sources, train, evaluate, device=trial.device)
-                found = self._in_use[key] = Prepared(made, trial.seed)
+                stage = AdditiveStage(dataset, trial.sources, train, self._threads)
+                found = self._in_use[key] = Prepared(made, trial.seed, stage)
             self._kept = found
             return found

@@ -12,6 +12,7 @@ from m3h.dataset.dataset import Rows
 from m3h.dataset.scale import Scaler
 from m3h.evaluation.scores import Prediction
 from m3h.network.network import Network, Shape
+from m3h.training.additive import AdditiveModels
 from m3h.training.clusters import FixedSpace
 from m3h.training.trial import Trial
 
@@ -20,16 +21,18 @@ from m3h.training.trial import Trial
 class TrainedNetwork:
     """One trial, done.
 
-    ``state`` are the weights as a fleet of one; ``scaler`` was fitted on the rows trained on; ``centres`` of each
-    clustering task (clusters, token width). ``predictions`` per task and ``attention`` (task that asks, task that
-    answers) are those of the rows the trial is scored on, ``evaluated``. ``failed`` says why the training did not end
-    well ("" if it did; a failed network has no predictions). ``seconds`` is the member's share of its fleet's time.
+    ``state`` are the weights as a fleet of its copies (one unless the preset has more); ``scaler`` was fitted on the
+    rows trained on, and so was ``additive``, what comes before the network; ``centres`` of each clustering task
+    (clusters, token width). ``predictions`` per task and ``attention`` (task that asks, task that answers) are those of
+    the rows the trial is scored on, ``evaluated``. ``failed`` says why the training did not end well ("" if it did; a
+    failed network has no predictions). ``seconds`` is the member's share of its fleet's time.
     """
 
     trial: Trial
     shape: Shape
     state: dict[str, Tensor]
     scaler: Scaler
+    additive: AdditiveModels | None = None
     space: FixedSpace | None = None
     centres: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     evaluated: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -40,7 +43,7 @@ class TrainedNetwork:
     warnings: tuple[str, ...] = ()
 
     def network(self) -> Network:
-        """The network, a fleet of one, without gradients."""
-        network = Network(self.shape, 1)
+        """The network, a fleet of its copies, without gradients."""
+        network = Network(self.shape, self.shape.preset.copies)
         network.load_state_dict(self.state)
         return network.requires_grad_(False)

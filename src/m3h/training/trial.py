@@ -9,7 +9,7 @@ from typing import Literal
 
 from m3h.core.fingerprint import NUMERICS, canonical, fingerprint
 from m3h.dataset.dataset import Dataset
-from m3h.study.presets import SEQUENTIAL_UP_TO, Preset, Protocol
+from m3h.study.presets import Preset, Protocol
 
 Update = Literal["sequential", "joint"]
 Precision = Literal["float32", "bfloat16"]
@@ -71,7 +71,7 @@ def make_trial(
     Errors: SettingError for unknown or unusable tasks, or if the tasks exclude every source together.
     """
     names = dataset.task_set(tasks)
-    automatic: Update = "sequential" if len(names) <= SEQUENTIAL_UP_TO else "joint"
+    automatic: Update = "sequential" if len(names) <= preset.sequential_up_to else "joint"
     return Trial(
         dataset=dataset.fingerprint,
         tasks=names,

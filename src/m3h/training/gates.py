@@ -1,0 +1,66 @@
+"""How much of a network's corrections to believe, task by task, by what it says of patients it was kept from."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from m3h.core import seeds
+from m3h.dataset.dataset import Dataset, Rows
+from m3h.dataset.split import folds
+from m3h.training import losses
+from m3h.training.batches import Material
+from m3h.training.members import Members
+from m3h.training.predict import CHUNK
+
+#: Shares of the correction to choose from.
+GATES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def held_parts(dataset: Dataset, train: Rows, copies: int) -> np.ndarray:
+    """The copy that each sample's labels are kept from, by patient; -1: from none, as outside the rows trained on."""
+    parts = np.full(dataset.samples, -1, np.int64)
+    patients = len(np.unique(dataset.patients[train]))
+    if copies > 1 and patients > 1:
+        seed = seeds.small(dataset.seed, "copies")
+        for number, rows in enumerate(folds(dataset.patients, train, min(copies, patients), seed)):
+            parts[rows] = number
+    return parts
+
+
+@torch.no_grad()
+def set_gates(material: Material, fleet: Members, dataset: Dataset) -> None:
+    """Choose each task's gate: of :data:`GATES` the one with the least loss where every row is corrected by the copy
+    that was kept from it. Nothing to choose with one copy, or without evidence."""
+    evidence = fleet.network.evidence
+    if evidence is None or fleet.evidence is None or fleet.held is None:
+        return
+    rows = torch.from_numpy(material.train).to(material.device)
+    own = fleet.evidence[:: fleet.copies]
+    copy = fleet.held[rows].clamp_min(0)  # (row,)
+    outputs = _outputs(fleet, material, rows)
+    for slot, said in outputs.items():
+        kind = fleet.shape.slots[slot].kind
+        loss_of = losses.row_loss(kind, fleet.preset)
+        for member, trial in enumerate(fleet.trials):
+            mine = evidence.own(own[member : member + 1], slot)[0][rows]  # (row, outputs)
+            held = said[fleet.own(member)][copy, torch.arange(len(rows), device=rows.device)]
+            labels = torch.from_numpy(dataset.labels[trial.tasks[slot]].values).to(rows.device)[rows]
+            known = ~torch.isnan(labels)
+            if not known.any():
+                continue
+            value = labels.nan_to_num().float() / fleet.network.output_scale[member * fleet.copies, slot]
+            means = [float(loss_of(mine + gate * (held - mine), value)[known].double().mean()) for gate in GATES]
+            evidence.gate[fleet.own(member), slot] = GATES[int(np.argmin(means))]
+
+
+def _outputs(fleet: Members, material: Material, rows: Tensor) -> dict[int, Tensor]:
+    """What each copy says of the rows: slot -> (copy, row, outputs)."""
+    parts: dict[int, list[Tensor]] = {}
+    slots = [number for number, slot in enumerate(fleet.shape.slots) if slot.kind != "clustering"]
+    for begin in range(0, len(rows), CHUNK):
+        inputs = material.inputs(rows[begin : begin + CHUNK], fleet.evidence)
+        for slot, y in fleet.network(inputs, None, slots).heads.items():
+            parts.setdefault(slot, []).append(y)
+    return {slot: torch.cat(some, 1) for slot, some in parts.items()}

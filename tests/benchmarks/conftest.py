@@ -1,0 +1,6 @@
+"""The comparison's modules lie beside the scripts that use them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
