@@ -111,7 +111,7 @@ class SourceBasis:
             low, middle[feature], high = np.quantile(x, (0.25, 0.5, 0.75))
             spread[feature] = (high - low) / QUARTILES if high > low else x.std()
             levels = np.unique(levels)
-            if block.modality in BINNED and len(levels) > 2:
+            if block.modality in BINNED and len(np.unique(x)) > 2 and len(levels) > 2:
                 edges[feature, : len(levels)] = levels
         fitted = SourceBasis(middle, spread, edges, _telling(~known[present]), bool((~present).any()), np.zeros(0))
         means = []

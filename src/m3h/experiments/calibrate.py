@@ -24,9 +24,10 @@ from m3h.experiments.outcome import outcome
 from m3h.network.network import Shape
 from m3h.training.batches import trial_rows
 from m3h.training.cost import member_flops
-from m3h.training.fleet import Progress, train_fleet
+from m3h.training.fleet import ADDITIVE_SHARE, Progress, train_fleet
 from m3h.training.forming import trial_shape
 from m3h.training.prepared import Materials
+from m3h.training.stage import NothingSaid
 from m3h.training.trial import Trial
 
 Fleet = tuple[Trial, ...]
@@ -85,7 +86,7 @@ class Reader:
         first = fleet[0]
         shape = trial_shape(self.dataset, first)
         rows = self._training_rows(first)
-        losses = len(shape.slots) + (len(shape.modalities) > 1 and first.preset.contrastive_weight > 0)
+        losses = len(shape.slots) + shape.contrasting
         return Features(
             kind=(first.device, first.precision, first.update),
             passes=losses,
@@ -95,6 +96,18 @@ class Reader:
             grouping=len(fleet) * sum(slot.kind == "clustering" for slot in shape.slots),
             kept=len(fleet) * (first.fold is None),
         )
+
+    def first_outputs(self, fleets: Sequence[Fleet]) -> list[int]:
+        """Outputs whose additive models each of the fleets is the first to ask for."""
+        known: dict[object, set[str]] = {}
+        found = []
+        for fleet in fleets:
+            first = fleet[0]
+            seen = known.setdefault((first.sources, first.fold, first.folds, first.preset.additive), set())
+            new = {name for trial in fleet for name in trial.tasks} - seen if first.preset.additive else set()
+            seen |= new
+            found.append(sum(self.dataset.labels[name].width for name in new))
+        return found
 
     def _training_rows(self, trial: Trial) -> int:
         key = (trial.fold, trial.folds)
@@ -121,18 +134,20 @@ class Timed:
 @dataclass(frozen=True)
 class Speed:
     """What was timed, and what follows from it for any fleet of the dataset; ``preparing`` are the seconds to scale the
-    inputs of one fold."""
+    inputs of one fold, ``additive`` those of one output of additive models where as many are fitted at once as can."""
 
     reader: Reader
     timed: tuple[Timed, ...]
     preparing: float = 0.0
+    additive: float = 0.0
 
     def seconds(self, fleets: Sequence[Fleet]) -> list[float]:
         """Seconds that each of the fleets takes, one after the other. Errors: ValueError if nothing was timed."""
         rows = [(fleet[0].sources, fleet[0].fold, fleet[0].folds) for fleet in fleets]
         anew = [here != before for here, before in zip(rows, [None, *rows], strict=False)]
         each = [self._seconds(self.reader.features(fleet)) for fleet in fleets]
-        return [seconds + self.preparing * new for seconds, new in zip(each, anew, strict=True)]
+        first = [self.additive * outputs for outputs in self.reader.first_outputs(fleets)]
+        return [seconds + self.preparing * new + said for seconds, new, said in zip(each, anew, first, strict=True)]
 
     def _seconds(self, one: Features) -> float:
         for known in self.timed:
@@ -187,9 +202,32 @@ def calibrate(
             step, rest, once = _time(dataset, classes[chosen][0])
             timed.append(Timed(chosen, step, rest))
             preparing = max(preparing, once)
+        additive = max((_additive(dataset, fleet[0]) for fleet in _kinds(dataset, fleets)), default=0.0)
+        at_once = torch.get_num_threads()
     if progress:
         progress(1.0)
-    return Speed(reader, tuple(timed), preparing)
+    return Speed(reader, tuple(timed), preparing, additive / at_once)
+
+
+def _kinds(dataset: Dataset, fleets: Sequence[Fleet]) -> list[Fleet]:
+    """One fleet with additive models of each list of sources, without folds where there is one."""
+    found: dict[tuple[str, ...], Fleet] = {}
+    for fleet in sorted(fleets, key=lambda fleet: fleet[0].fold is not None):
+        if trial_shape(dataset, fleet[0]).evidence:
+            found.setdefault(fleet[0].sources, fleet)
+    return list(found.values())
+
+
+def _additive(dataset: Dataset, trial: Trial) -> float:
+    """Seconds per output of the additive model of one task, whose number of positives or rows is the middle one."""
+    stage = Materials().of(dataset, trial).additive
+    labels = {name: dataset.labels[name] for name in trial.tasks if dataset.labels[name].task.kind != "clustering"}
+    told = {name: float(np.nansum(one.values != 0)) for name, one in labels.items()}
+    middle = sorted(told, key=lambda name: told[name])[len(told) // 2]
+    _ = stage.ground
+    began = time.perf_counter()
+    stage.fitted([middle], lambda: None, lambda share: None)
+    return (time.perf_counter() - began) / labels[middle].width
 
 
 def _least_known(classes: dict[Features, tuple[Fleet, float]], timed: Sequence[Timed]) -> Features | None:
@@ -208,18 +246,22 @@ def _time(dataset: Dataset, fleet: Fleet) -> tuple[float, float, float]:
     moments: list[float] = []
     began = time.perf_counter()
 
-    def note(_: float) -> None:
+    def note(share: float) -> None:
+        if share == ADDITIVE_SHARE:
+            return  # the additive models, which are timed on their own
         moments.append(time.perf_counter())
         if len(moments) > 1 and moments[-1] - began > ENOUGH:
             raise _Enough
 
     with contextlib.suppress(_Enough):
-        train_fleet(few, short, evaluate=False, progress=note)
+        train_fleet(few, short, evaluate=False, progress=note, materials=Materials(stage=NothingSaid))
     batches = max(1.0, few.samples / fleet[0].batch_size)
     step = float(np.median(np.diff(moments))) / batches
-    materials = Materials()
+    materials = Materials(stage=NothingSaid)
     began = time.perf_counter()
     prepared = materials.of(dataset, fleet[0])
+    if trial_shape(dataset, fleet[0]).evidence:
+        _ = prepared.additive.ground
     if any(dataset.labels[name].task.kind == "clustering" for name in fleet[0].tasks):
         _ = prepared.fixed  # made when first asked for, then kept
     ready = time.perf_counter()

@@ -38,10 +38,10 @@ class Prepared:
 class Materials:
     """Keeps what the last fleet was trained on for the next ones: scaling thousands of columns costs as much as an
     epoch of a small network. Holds one fold, and those that fleets are at work on; may be asked by several threads.
-    ``threads`` are those that additive models are fitted in (default: as many as training may use here)."""
+    ``threads`` are those that additive models are fitted in (default: as many as training may use), by ``stage``."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads or torch.get_num_threads()
+    def __init__(self, threads: int | None = None, stage: type[AdditiveStage] = AdditiveStage) -> None:
+        self._threads, self._stage = threads or torch.get_num_threads(), stage
         self._lock = threading.Lock()
         self._dataset: Dataset | None = None
         self._kept: Prepared | None = None
@@ -58,7 +58,7 @@ class Materials:
                 self._kept = None  # the old goes before the new comes: they need not fit beside each other
                 train, evaluate = trial_rows(dataset, trial)
                 made = material(dataset, trial.sources, train, evaluate, device=trial.device)
-                stage = AdditiveStage(dataset, trial.sources, train, self._threads)
+                stage = self._stage(dataset, trial.sources, train, self._threads)
                 found = self._in_use[key] = Prepared(made, trial.seed, stage)
             self._kept = found
             return found
