@@ -122,12 +122,13 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Ground:
-    """What the additive models of one fold have in common: the blocks, their functions (columns, sample), the rows
-    fitted on, and their division into parts by patient."""
+    """What the additive models of one fold have in common: the blocks, their functions (columns, sample) and those of
+    the rows fitted on, these rows, and their division into parts by patient."""
 
     blocks: Mapping[str, Block]
     basis: Basis
     functions: Tensor
+    fitted: Tensor
     train: Rows
     parts: Sequence[Rows]
 
@@ -135,7 +136,8 @@ class Ground:
     def of(blocks: Mapping[str, Block], train: Rows, parts: Sequence[Rows]) -> Ground:
         """Fit the functions on ``train``."""
         basis = Basis.fit(blocks, train)
-        return Ground(blocks, basis, torch.from_numpy(basis.apply(blocks)), train, parts)
+        functions = torch.from_numpy(basis.apply(blocks))
+        return Ground(blocks, basis, functions, functions[:, torch.from_numpy(train)], train, parts)
 
 
 def fit_additive(
@@ -192,7 +194,7 @@ class _Work:
     ) -> None:
         self.ground, self.y, self.kind, self.width, self.alive = ground, y, kind, width, alive
         self.held = [np.isin(ground.train, part) for part in ground.parts]
-        self.functions = ground.functions[:, torch.from_numpy(ground.train)]
+        self.functions = ground.fitted
 
     def lasso(self) -> _Chosen:
         """The few features that matter."""

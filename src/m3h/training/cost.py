@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from m3h.dataset.basis import BINNED, BINS
 from m3h.network.network import Network, Shape
 from m3h.training.predict import CHUNK
 from m3h.training.trial import Trial
@@ -23,6 +24,8 @@ FLEET_FLOPS = {"cpu": 1e13, "cuda": 6e14, "mps": 1e14}
 #: weights, whose gradients then stay in the cache, and so many members.
 CORE_WEIGHTS = 6_500_000
 CORE_MEMBERS = 8
+#: Additive models that copy functions at once, as far as the estimate goes.
+FITS = 2
 #: Code, thread pools and buffers of the libraries.
 LIBRARIES = 160 << 20
 
@@ -87,7 +90,7 @@ def member_bytes(shape: Shape, samples: int) -> int:
     network on its own with what it says of at most ``samples`` rows."""
     told = sum(16 * slot.width + 16 for slot in shape.slots)
     told += sum(16 * shape.preset.token_width for slot in shape.slots if slot.kind == "clustering")
-    return 20 * sizes(shape).learned + samples * told
+    return (20 * sizes(shape).learned + samples * (told + 4 * shape.evidence)) * shape.preset.copies
 
 
 def pass_bytes(shape: Shape, batch: int, half: bool) -> int:
@@ -99,7 +102,8 @@ def pass_bytes(shape: Shape, batch: int, half: bool) -> int:
     clusterings = sum(slot.kind == "clustering" for slot in shape.slots)
     entries += clusterings * (5 * shape.inputs + 4 * sum(preset.decoder_widths))
     pairs = 4 * batch * batch
-    return (4 * (max(batch, CHUNK) * entries + pairs) + 4 * sizes(shape).learned) * (2 if half else 1)
+    passes = 4 * (max(batch, CHUNK) * entries + pairs) + 4 * sizes(shape).learned
+    return passes * (2 if half else 1) * shape.preset.copies
 
 
 def shared_bytes(shape: Shape, batch: int, samples: int) -> int:
@@ -111,9 +115,14 @@ def shared_bytes(shape: Shape, batch: int, samples: int) -> int:
     scaling = min(samples, 4096) * widest * 40 + samples * widest * 4
     hidden = len(shape.modalities) * preset.hidden + preset.shared_width + slots * preset.task_hidden
     batches = max(batch, CHUNK) * (4 * shape.inputs + (slots + 1) * hidden) * 4
+    additive = 0
+    if shape.evidence:
+        columns = sum(width * (BINS + 2 if name in BINNED else 1) for name, width in shape.modalities)
+        # the functions of all samples and of the rows fitted on, and what fits of several tasks copy of them
+        additive = (2 + FITS) * columns * samples * 4
     clustering = any(slot.kind == "clustering" for slot in shape.slots)
     space = 4 * inputs + 64 * samples * preset.token_width * 4 if clustering else 0
-    return inputs + max(scaling, batches + space) + LIBRARIES
+    return inputs + additive + max(scaling, batches + space) + LIBRARIES
 
 
 def fleet_bytes(shape: Shape, trial: Trial, samples: int, members: int) -> int:

@@ -22,11 +22,8 @@ class DensePath:
     ``weight`` (columns, outputs) and ``bias`` (outputs,) are the fit's."""
 
     def __init__(self, functions: Tensor, features: int, of: Objective) -> None:
-        self.of, self.features = of, features
-        x = functions[:, of.rows]
-        self.middle = x.mean(1, keepdim=True) if x.shape[1] else torch.zeros(len(x), 1)
-        self.x = x - self.middle  # then bias and weights have no curvature in common
-        self.steepest = largest(self.x) / max(1, x.shape[1])
+        self.functions, self.of, self.features = functions, of, features
+        self.steepest = 0.0
         self.weight = torch.zeros(len(functions), of.outputs)
         self.bias = of.start()
 
@@ -36,17 +33,21 @@ class DensePath:
 
     def go(self, penalty: float) -> None:
         """Fit with the next penalty."""
-        rows = self.x.shape[1]
+        rows = len(self.of.rows)
         if rows == 0 or len(self.weight) == 0:
             return
+        x = self.functions[:, self.of.rows]  # not kept: the folds' together would take several times the functions
+        middle = x.mean(1, keepdim=True)
+        x -= middle  # then bias and weights have no curvature in common
+        self.steepest = self.steepest or largest(x) / rows
         curvature, ridge = CURVATURE[self.of.kind], penalty * self.features / rows
         rate = 1 / (curvature * self.steepest + ridge)
         w = self.weight
-        b = self.bias + self.middle[:, 0] @ w
+        b = self.bias + middle[:, 0] @ w
         z, zb, momentum = w, b, 1.0
         for _ in range(STEPS):
-            residual = self.of.residual(down(self.x, z) + zb)
-            new = z - rate * (along(self.x, residual) + ridge * z)
+            residual = self.of.residual(down(x, z) + zb)
+            new = z - rate * (along(x, residual) + ridge * z)
             bias = zb - residual.sum(0) / curvature
             if float(((z - new) * (new - w)).sum()) > 0:
                 momentum = 1.0
@@ -57,4 +58,4 @@ class DensePath:
             w, b, momentum = new, bias, following
             if moved <= CHANGE * float(w.norm()):
                 break
-        self.weight, self.bias = w, b - self.middle[:, 0] @ w
+        self.weight, self.bias = w, b - middle[:, 0] @ w
