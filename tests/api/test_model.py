@@ -40,9 +40,9 @@ def dataset(study: Path) -> Dataset:
     return build(Study.read(study), cache=None)
 
 
-@pytest.fixture(scope="module")
-def model(dataset: Dataset) -> M3H:
-    return M3H(protocol=QUICK).fit(dataset)
+@pytest.fixture(scope="module", params=list(PRESETS))
+def model(request: pytest.FixtureRequest, dataset: Dataset) -> M3H:
+    return M3H(request.param, protocol=QUICK).fit(dataset)
 
 
 def new_patients(study: Path, dataset: Dataset, folder: Path, *drop: str) -> Path:
