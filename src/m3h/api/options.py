@@ -11,7 +11,7 @@ from m3h.api.given import check_folds_given
 from m3h.core.errors import SettingError, nearest
 from m3h.experiments.tim.settings import UNUSED, Method
 from m3h.study import rules
-from m3h.study.presets import PRESETS, PROTOCOLS, Protocol
+from m3h.study.presets import PRESETS, Protocol, protocol_of
 from m3h.study.spec import Study
 
 Device = Literal["cpu", "cuda", "mps"]
@@ -85,7 +85,8 @@ def _protocol(study: Study, options: Options) -> Protocol:
     protocol = study.protocol
     if options.preset is not None:
         given = {key: getattr(study.protocol, key) for key in study.protocol_given}
-        protocol = replace(PROTOCOLS[options.preset], **given)
+        network = study.network.model_copy(update={"preset": options.preset})
+        protocol = replace(protocol_of(network.resolved()), **given)
     if options.epochs is not None:
         protocol = replace(protocol, epochs=options.epochs)
     if options.grid is not None:

@@ -6,9 +6,8 @@ They have mean 0 over the rows fitted on, and are 0 where one of the two was not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +58,10 @@ class Pairs:
             out[place] = np.where(known, (products - self.means[number]).T, 0.0)
         return out
 
-    def _products(self, columns: Mapping[int, NDArray[np.float64]]) -> Any:
+    def _products(
+        self, columns: Mapping[int, NDArray[np.float64]]
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+        """Each pair's functions (row, 4) before means are taken off, and where both are known (row,)."""
         for (one, other), edges, middles in zip(self.pairs.tolist(), self.edges, self.middles, strict=True):
             known = ~np.isnan(columns[one]) & ~np.isnan(columns[other])
             a = 2 * (_pieces(np.where(known, columns[one], edges[0, 0]), edges[0]) - middles[0])

@@ -24,7 +24,7 @@ from m3h.experiments.outcome import outcome
 from m3h.network.network import Shape
 from m3h.training.batches import trial_rows
 from m3h.training.cost import member_flops
-from m3h.training.fleet import ADDITIVE_SHARE, Progress, train_fleet
+from m3h.training.fleet import Progress, train_fleet
 from m3h.training.forming import trial_shape
 from m3h.training.prepared import Materials
 from m3h.training.stage import NothingSaid
@@ -246,9 +246,7 @@ def _time(dataset: Dataset, fleet: Fleet) -> tuple[float, float, float]:
     moments: list[float] = []
     began = time.perf_counter()
 
-    def note(share: float) -> None:
-        if share == ADDITIVE_SHARE:
-            return  # the additive models, which are timed on their own
+    def note(_: float) -> None:
         moments.append(time.perf_counter())
         if len(moments) > 1 and moments[-1] - began > ENOUGH:
             raise _Enough

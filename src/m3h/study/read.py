@@ -14,7 +14,7 @@ from m3h.core.errors import Problem, StudyError, nearest
 from m3h.study import declared, rules
 from m3h.study.entry import Entry
 from m3h.study.lines import Places, line_of
-from m3h.study.presets import DEFAULT_PRESET, PROTOCOLS, Preset, Protocol, SearchOptions, TimOptions
+from m3h.study.presets import DEFAULT_PRESET, Preset, Protocol, SearchOptions, TimOptions, protocol_of
 from m3h.study.spec import Diagnoses, Network, Samples, Source, Study
 from m3h.study.task import Task
 
@@ -93,7 +93,7 @@ class _Reader:
             "sources": self._sources(),
             "network": self._network(),
         }
-        parts["protocol"], parts["protocol_given"] = self._protocol(parts["network"].preset)
+        parts["protocol"], parts["protocol_given"] = self._protocol(parts["network"].resolved())
         parts["tasks"] = self._tasks(file.parent, parts["diagnoses"])
         known = None if self.problems else [task.name for task in parts["tasks"]]
         about |= {"search": self._options("search", SearchOptions, rules.search, known)}
@@ -177,13 +177,13 @@ class _Reader:
         wrong = entry.check(rules.overrides(overrides))
         return Network(preset=preset, overrides={key: overrides[key] for key in overrides if key not in wrong})
 
-    def _protocol(self, preset: str) -> tuple[Protocol, tuple[str, ...]]:
+    def _protocol(self, preset: Preset) -> tuple[Protocol, tuple[str, ...]]:
         """The protocol, and the keys of it that the file gives; the others are those of the preset."""
         entry = self._table("protocol")
         values = entry.values(Protocol)
         wrong = entry.check(rules.protocol(values))
         given = {key: values[key] for key in values if key not in wrong}
-        return replace(PROTOCOLS.get(preset, PROTOCOLS[DEFAULT_PRESET]), **given), tuple(given)
+        return replace(protocol_of(preset), **given), tuple(given)
 
     def _options(self, name: str, spec: type, rule: Callable[..., rules.Found], tasks: list[str] | None) -> Any:
         """A table whose values are the fields of ``spec``; the wrong ones are left out."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from m3h.core.registry import DEFAULT_ENCODERS
-from m3h.study.presets import DEFAULT_PRESET, PRESETS, PROTOCOLS, Preset, Protocol, SearchOptions, TimOptions
+from m3h.study.presets import DEFAULT_PRESET, PRESETS, Preset, Protocol, SearchOptions, TimOptions, protocol_of
 from m3h.study.task import Task
 
 Modality = Literal["tabular", "timeseries", "language", "vision"]
@@ -97,8 +97,9 @@ class Network(Spec):
 
 
 def _protocol(given: dict[str, Any]) -> Protocol:
-    network = given.get("network")
-    return PROTOCOLS.get(network.preset if isinstance(network, Network) else DEFAULT_PRESET, Protocol())
+    """The protocol of a study that gives none; ``given`` are its fields so far, without a network that was wrong."""
+    network = given.get("network", Network())
+    return protocol_of(network.resolved()) if network.preset in PRESETS else Protocol()
 
 
 class Study(Spec):

@@ -4,9 +4,8 @@ A task's output is a bias, plus functions of single features (m3h.dataset.basis)
 matter most (m3h.dataset.pairs). Single features are fitted twice, under a group lasso, which takes the few that matter
 (m3h.training.sparse), and under a ridge, which takes all of them a little (m3h.training.dense); the model is a mix of
 both. Pairs come on top, under a group lasso. Penalties and the mix are chosen for each task by cross-validation by
-patient within the rows fitted on. The folds' models, averaged, are the
-task's model; each fold's own says what patients look like that it has not seen, and that is what the rest of the
-network learns from.
+patient within the rows fitted on. The folds' models, averaged, are the task's model; each fold's own says what patients
+look like that it has not seen, and that is what the rest of the network learns from.
 """
 
 from __future__ import annotations
@@ -63,8 +62,11 @@ class Additive:
     chosen: tuple[float, float, float, float]
 
     def outputs(self, functions: Tensor, blocks: Mapping[str, Block], rows: Rows | None = None) -> Float32:
-        """Outputs (row, outputs) from the basis of the rows (columns, row) and their blocks."""
-        return _outputs(functions, self.weight, _pair_functions(self.pairs, blocks, rows), self.pair_weight, self.bias)
+        """Outputs (row, outputs) of ``rows`` (default: all samples) from their functions (columns, row) and blocks."""
+        out = _single_outputs(functions, torch.from_numpy(self.weight), torch.from_numpy(self.bias))
+        if len(self.pairs.pairs):
+            out = out + _pair_functions(self.pairs, blocks, rows).T @ torch.from_numpy(self.pair_weight)
+        return np.asarray(out.numpy())
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ class _Work:
         counts = torch.full((len(pairs.pairs),), COLUMNS, dtype=torch.int64)
         listed = [tuple(pair) for pair in pairs.pairs.tolist()]
         said = [
-            torch.from_numpy(_outputs(self.functions, weight.numpy(), None, None, bias.numpy()))
+            _single_outputs(self.functions, weight, bias)
             for weight, bias in zip(single.weights, single.biases, strict=True)
         ]
         paths = []
@@ -299,11 +301,6 @@ def _pair_functions(pairs: Pairs, blocks: Mapping[str, Block], rows: Rows | None
     return torch.from_numpy(pairs.apply(blocks, rows))
 
 
-def _outputs(
-    functions: Tensor, weight: Float32, paired: Tensor | None, pair_weight: Float32 | None, bias: Float32
-) -> Float32:
-    used = torch.from_numpy(np.flatnonzero(np.abs(weight).sum(1)))
-    out = functions[used].T @ torch.from_numpy(weight)[used] + torch.from_numpy(bias)
-    if paired is not None and pair_weight is not None and len(pair_weight):
-        out = out + paired.T @ torch.from_numpy(pair_weight)
-    return np.asarray(out.numpy())
+def _single_outputs(functions: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    used = torch.nonzero(weight.abs().sum(1))[:, 0]
+    return functions[used].T @ weight[used] + bias

@@ -12,6 +12,7 @@ import torch
 from m3h.dataset.basis import BINNED, BINS
 from m3h.network.network import Network, Shape
 from m3h.training.predict import CHUNK
+from m3h.training.stage import FITS
 from m3h.training.trial import Trial
 
 #: Share of a machine's memory, or of a card's, that a fleet may take unless told otherwise.
@@ -24,8 +25,6 @@ FLEET_FLOPS = {"cpu": 1e13, "cuda": 6e14, "mps": 1e14}
 #: weights, whose gradients then stay in the cache, and so many members.
 CORE_WEIGHTS = 6_500_000
 CORE_MEMBERS = 8
-#: Additive models that copy functions at once, as far as the estimate goes.
-FITS = 2
 #: Code, thread pools and buffers of the libraries.
 LIBRARIES = 160 << 20
 

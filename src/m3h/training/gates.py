@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from m3h.core import seeds
@@ -18,8 +19,9 @@ from m3h.training.predict import CHUNK
 GATES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def held_parts(dataset: Dataset, train: Rows, copies: int) -> np.ndarray:
-    """The copy that each sample's labels are kept from, by patient; -1: from none, as outside the rows trained on."""
+def held_parts(dataset: Dataset, train: Rows, copies: int) -> NDArray[np.int64]:
+    """The copy (sample,) that each sample's labels are kept from, by patient; -1: from none, as outside the rows
+    trained on."""
     parts = np.full(dataset.samples, -1, np.int64)
     patients = len(np.unique(dataset.patients[train]))
     if copies > 1 and patients > 1:
@@ -32,35 +34,36 @@ def held_parts(dataset: Dataset, train: Rows, copies: int) -> np.ndarray:
 @torch.no_grad()
 def set_gates(material: Material, fleet: Members, dataset: Dataset) -> None:
     """Choose each task's gate: of :data:`GATES` the one with the least loss where every row is corrected by the copy
-    that was kept from it. Nothing to choose with one copy, or without evidence."""
+    that was kept from it. Nothing to choose with one copy, or without evidence. Losses are taken on the CPU: not every
+    device has float64."""
     evidence = fleet.network.evidence
     if evidence is None or fleet.evidence is None or fleet.held is None:
         return
     rows = torch.from_numpy(material.train).to(material.device)
-    own = fleet.evidence[:: fleet.copies]
-    copy = fleet.held[rows].clamp_min(0)  # (row,)
+    own = fleet.evidence[:: fleet.copies, rows].cpu()  # (member, row, evidence)
+    copy = fleet.held[rows].clamp_min(0).cpu()  # (row,)
     outputs = _outputs(fleet, material, rows)
     for slot, said in outputs.items():
         kind = fleet.shape.slots[slot].kind
         loss_of = losses.row_loss(kind, fleet.preset)
         for member, trial in enumerate(fleet.trials):
-            mine = evidence.own(own[member : member + 1], slot)[0][rows]  # (row, outputs)
-            held = said[fleet.own(member)][copy, torch.arange(len(rows), device=rows.device)]
-            labels = torch.from_numpy(dataset.labels[trial.tasks[slot]].values).to(rows.device)[rows]
+            mine = evidence.own(own[member : member + 1], slot)[0]  # (row, outputs)
+            held = said[fleet.own(member)][copy, torch.arange(len(rows))]
+            labels = torch.from_numpy(dataset.labels[trial.tasks[slot]].values[material.train])
             known = ~torch.isnan(labels)
             if not known.any():
                 continue
-            value = labels.nan_to_num().float() / fleet.network.output_scale[member * fleet.copies, slot]
+            value = labels.nan_to_num().float() / float(fleet.network.output_scale[member * fleet.copies, slot])
             means = [float(loss_of(mine + gate * (held - mine), value)[known].double().mean()) for gate in GATES]
             evidence.gate[fleet.own(member), slot] = GATES[int(np.argmin(means))]
 
 
 def _outputs(fleet: Members, material: Material, rows: Tensor) -> dict[int, Tensor]:
-    """What each copy says of the rows: slot -> (copy, row, outputs)."""
+    """What each copy says of the rows: slot -> (copy, row, outputs), on the CPU."""
     parts: dict[int, list[Tensor]] = {}
     slots = [number for number, slot in enumerate(fleet.shape.slots) if slot.kind != "clustering"]
     for begin in range(0, len(rows), CHUNK):
         inputs = material.inputs(rows[begin : begin + CHUNK], fleet.evidence)
         for slot, y in fleet.network(inputs, None, slots).heads.items():
-            parts.setdefault(slot, []).append(y)
+            parts.setdefault(slot, []).append(y.cpu())
     return {slot: torch.cat(some, 1) for slot, some in parts.items()}

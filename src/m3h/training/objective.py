@@ -51,7 +51,8 @@ class Objective:
 
 
 def mean_loss(kind: Kind, outputs: Tensor, y: NDArray[np.float64]) -> float:
-    """Mean loss of the labelled rows; of regressions the squared error. NaN without labels."""
+    """Mean loss of the labelled rows of outputs (row, outputs) and y (row,), lower is better; of regressions the
+    squared error. NaN without labels."""
     known = ~np.isnan(y)
     out, truth = outputs[torch.from_numpy(known)].double(), torch.from_numpy(y[known])
     if kind == "binary":

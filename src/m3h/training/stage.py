@@ -18,6 +18,8 @@ from m3h.dataset.pairs import Pairs
 from m3h.dataset.split import folds
 from m3h.training.additive import FOLDS, Additive, AdditiveModels, Fitted, Ground, evidence_of, fit_additive
 
+#: Tasks are fitted so many at once at most: each copies the functions of the rows it is fitted on.
+FITS = 4
 #: Seconds between two looks at whether somebody wants all this to end.
 TICK = 0.2
 
@@ -29,15 +31,16 @@ class _Stopped(Exception):
 class AdditiveStage:
     """Additive models of the tasks of a dataset, from some sources, fitted on ``train``.
 
-    ``threads`` tasks are fitted at once, each in one thread: the same bytes with any number of them. May be asked by
-    several fleets at once; a task is fitted for the first that asks.
+    ``threads`` tasks (at most :data:`FITS`) are fitted at once, each in one thread: the same bytes with any number of
+    them. May be asked by several fleets at once; a task is fitted for the first that asks.
     """
 
     def __init__(self, dataset: Dataset, sources: Sequence[str], train: Rows, threads: int) -> None:
         self.dataset, self.sources, self.train = dataset, tuple(sources), train
-        self._threads = threads
+        self._threads = min(threads, FITS)
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        self._asked_ground: Future[Ground] = Future()
         self._asked: dict[str, Future[Fitted]] = {}
         self._stopped = False
 
@@ -99,7 +102,8 @@ class AdditiveStage:
         return AdditiveModels(self.ground.basis, own)
 
     def evidence(self, fitted: Mapping[str, Fitted], sets: Sequence[Sequence[str]]) -> Float[Tensor, "set sample _"]:
-        """What the models said of all samples, for each of several sets of tasks of equal shape."""
+        """What the models said of all samples (set, sample, evidence), for each of several sets of tasks of equal
+        shape; see m3h.network.evidence."""
         parts = [
             evidence_of([(fitted[name].model, fitted[name].outputs) for name in tasks if name in fitted])
             for tasks in sets
