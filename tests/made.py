@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from m3h.dataset.dataset import Dataset, Labels
+from m3h.dataset.split import folds
 from m3h.encoders.block import Block
 from m3h.study.task import Task
+from m3h.training.additive import Ground
 
 
 def make_dataset(*, samples: int = 240, seed: int = 0, names: dict[str, str] | None = None) -> Dataset:
@@ -97,3 +99,11 @@ def _of_kind(kind: str, signal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]
     if kind == "multiclass":
         return np.digitize(signal, np.linspace(-2, 2, 7)).astype(float), tuple("abcdefgh")
     return (5 + 2 * signal, ()) if kind == "regression" else (np.zeros(len(signal)), ())
+
+
+def make_ground(x: np.ndarray, train: int, modality: str = "tabular") -> Ground:
+    """Ground of columns x (row, columns) whose first ``train`` rows, a patient each, are fitted on."""
+    names = tuple(f"c{number}" for number in range(x.shape[1]))
+    block = Block("labs", modality, x.astype(np.float32), np.ones(len(x), bool), names, ("",) * len(names))
+    rows = np.arange(train)
+    return Ground.of({"labs": block}, rows, folds(np.array([f"{row:05d}" for row in range(len(x))]), rows, 4, 0))

@@ -22,6 +22,6 @@ def test_an_extra_is_one_that_the_project_has() -> None:
     from importlib.metadata import metadata
 
     known = metadata("m3h").get_all("Provides-Extra") or []
-    for name in ("baseline", "minilm", "mlflow", "postgres", "ray"):
+    for name in ("minilm", "mlflow", "postgres", "ray"):
         assert name in known and f"'m3h[{name}]'" in extra(name)
     assert "make install" in extra("ray")

@@ -46,8 +46,8 @@ def plan(
 
 def learned(trained: TrainedNetwork) -> dict[str, np.ndarray]:
     """All that a training learned from the rows it was given."""
-    additive = trained.additive.arrays() if trained.additive is not None else {}
-    return additive | {name: value.numpy() for name, value in trained.state.items()} | trained.scaler.arrays()
+    before = trained.task_models.arrays() if trained.task_models is not None else {}
+    return before | {name: value.numpy() for name, value in trained.state.items()} | trained.scaler.arrays()
 
 
 def same_bytes(one: TrainedNetwork, other: TrainedNetwork) -> bool:

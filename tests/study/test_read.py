@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from m3h.core.errors import StudyError
-from m3h.study.presets import Protocol
+from m3h.study.presets import DEFAULT_PRESET, PROTOCOLS, Protocol
 from m3h.study.read import parse, read
 
 GOOD = """\
@@ -45,7 +45,7 @@ def _with(tmp_path: Path, after: str, line: str) -> list[str]:
 def test_a_small_study_gets_every_default(tmp_path):
     study = read(_file(tmp_path, GOOD))
     assert (study.name, study.seed, study.folder) == (tmp_path.name, 0, tmp_path.resolve())
-    assert study.protocol == Protocol()
+    assert study.protocol == PROTOCOLS[DEFAULT_PRESET]
     assert study.network.preset == "paper"
     assert study.sources[0].encoder_name == "tabular/tabular"
 

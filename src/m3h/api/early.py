@@ -18,8 +18,6 @@ from m3h.experiments.tim.settings import Settings, check
 from m3h.study.spec import Study
 from m3h.study.task import Task
 
-_EXTRAS = {"ray": ("the executor ray", "ray"), "lightgbm": ("--baseline", "baseline")}
-
 
 def begin(file: Path, options: Options, out: Path | None = None, *, ledger: bool = False) -> Study:
     """The study of a file, once nothing stands against the command that needs no row and no network to be seen.
@@ -49,13 +47,11 @@ def check_early(study: Study, options: Options, ledger: Path | None) -> None:
     check_folder(options.weights)
     if options.address is not None and options.executor != "ray":
         raise SettingError("an address goes with the executor ray", got=f"executor {options.executor}", expected="ray")
-    for package, wanted in (("ray", options.executor == "ray"), ("lightgbm", options.baseline)):
-        if wanted and importlib.util.find_spec(package) is None:
-            what, name = _EXTRAS[package]
-            raise SettingError(
-                f"{what} needs the package {package}, which is not installed",
-                next_step=f"{extra(name)}; or leave it out",
-            )
+    if options.executor == "ray" and importlib.util.find_spec("ray") is None:
+        raise SettingError(
+            "the executor ray needs the package ray, which is not installed",
+            next_step=f"{extra('ray')}; or leave it out",
+        )
     if ledger is not None:
         check_place(ledger)
     for part, wanted in (("search", options.search), ("tim", options.tim)):

@@ -328,7 +328,7 @@ def _bare(network: TrainedNetwork) -> TrainedNetwork:
         shape=network.shape,
         state=network.state,
         scaler=network.scaler,
-        additive=network.additive,
+        task_models=network.task_models,
         space=network.space,
         centres=network.centres,
         seconds=network.seconds,

@@ -17,7 +17,6 @@ from threadpoolctl import threadpool_limits
 
 from m3h.core import seeds
 from m3h.core.errors import SettingError, TrainingError, nearest
-from m3h.core.installing import extra
 from m3h.dataset.dataset import Dataset, Labels
 from m3h.dataset.scale import Scaler
 from m3h.study.task import Kind
@@ -59,8 +58,8 @@ def fit_baseline(
     OpenMP's choice) change no digit of the result. ``seed`` chooses the columns that each of its trees is offered;
     the linear model draws nothing.
 
-    Errors: SettingError for an unknown model or task, a task that cannot be used, a clustering, or if LightGBM is not
-    installed; TrainingError if the rows trained on hold no label or one class only.
+    Errors: SettingError for an unknown model or task, a task that cannot be used, a clustering;
+    TrainingError if the rows trained on hold no label or one class only.
     """
     if model not in _MODELS:
         raise SettingError(f'unknown baseline "{model}"{nearest(model, _MODELS)}')
@@ -90,13 +89,8 @@ def _check_labels(labels: Labels, rows: Rows) -> None:
 
 
 def _lightgbm(dataset: Dataset, labels: Labels, fitted: Rows, wanted: Rows, seed: int, threads: int | None) -> Floats:
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise SettingError(
-            "the baseline lightgbm needs the package LightGBM, which is not installed",
-            next_step=f"{extra('baseline')}; or use the baseline linear alone",
-        ) from error
+    import lightgbm
+
     kind = labels.task.kind
     inputs = _raw(dataset, labels, fitted)
     settings: dict[str, Any] = {

@@ -98,12 +98,13 @@ class Reader:
         )
 
     def first_outputs(self, fleets: Sequence[Fleet]) -> list[int]:
-        """Outputs whose additive models each of the fleets is the first to ask for."""
+        """Outputs whose task models each of the fleets is the first to ask for."""
         known: dict[object, set[str]] = {}
         found = []
         for fleet in fleets:
             first = fleet[0]
-            seen = known.setdefault((first.sources, first.fold, first.folds, first.preset.additive), set())
+            before = (first.preset.additive, first.preset.trees)
+            seen = known.setdefault((first.sources, first.fold, first.folds, before), set())
             new = {name for trial in fleet for name in trial.tasks} - seen if first.preset.additive else set()
             seen |= new
             found.append(sum(self.dataset.labels[name].width for name in new))
@@ -134,19 +135,19 @@ class Timed:
 @dataclass(frozen=True)
 class Speed:
     """What was timed, and what follows from it for any fleet of the dataset; ``preparing`` are the seconds to scale the
-    inputs of one fold, ``additive`` those of one output of additive models where as many are fitted at once as can."""
+    inputs of one fold, ``task_models`` those of one output of task models where as many are fitted at once as can."""
 
     reader: Reader
     timed: tuple[Timed, ...]
     preparing: float = 0.0
-    additive: float = 0.0
+    task_models: float = 0.0
 
     def seconds(self, fleets: Sequence[Fleet]) -> list[float]:
         """Seconds that each of the fleets takes, one after the other. Errors: ValueError if nothing was timed."""
         rows = [(fleet[0].sources, fleet[0].fold, fleet[0].folds) for fleet in fleets]
         anew = [here != before for here, before in zip(rows, [None, *rows], strict=False)]
         each = [self._seconds(self.reader.features(fleet)) for fleet in fleets]
-        first = [self.additive * outputs for outputs in self.reader.first_outputs(fleets)]
+        first = [self.task_models * outputs for outputs in self.reader.first_outputs(fleets)]
         return [seconds + self.preparing * new + said for seconds, new, said in zip(each, anew, first, strict=True)]
 
     def _seconds(self, one: Features) -> float:
@@ -202,15 +203,15 @@ def calibrate(
             step, rest, once = _time(dataset, classes[chosen][0])
             timed.append(Timed(chosen, step, rest))
             preparing = max(preparing, once)
-        additive = max((_additive(dataset, fleet[0]) for fleet in _kinds(dataset, fleets)), default=0.0)
+        task_models = max((_task_models(dataset, fleet[0]) for fleet in _kinds(dataset, fleets)), default=0.0)
         at_once = torch.get_num_threads()
     if progress:
         progress(1.0)
-    return Speed(reader, tuple(timed), preparing, additive / at_once)
+    return Speed(reader, tuple(timed), preparing, task_models / at_once)
 
 
 def _kinds(dataset: Dataset, fleets: Sequence[Fleet]) -> list[Fleet]:
-    """One fleet with additive models of each list of sources, without folds where there is one."""
+    """One fleet with task models of each list of sources, without folds where there is one."""
     found: dict[tuple[str, ...], Fleet] = {}
     for fleet in sorted(fleets, key=lambda fleet: fleet[0].fold is not None):
         if trial_shape(dataset, fleet[0]).evidence:
@@ -218,15 +219,15 @@ def _kinds(dataset: Dataset, fleets: Sequence[Fleet]) -> list[Fleet]:
     return list(found.values())
 
 
-def _additive(dataset: Dataset, trial: Trial) -> float:
-    """Seconds per output of the additive model of one task, whose number of positives or rows is the middle one."""
-    stage = Materials().of(dataset, trial).additive
+def _task_models(dataset: Dataset, trial: Trial) -> float:
+    """Seconds per output of the model of one task, whose number of positives or rows is the middle one."""
+    stage = Materials().of(dataset, trial).stage
     labels = {name: dataset.labels[name] for name in trial.tasks if dataset.labels[name].task.kind != "clustering"}
     told = {name: float(np.nansum(one.values != 0)) for name, one in labels.items()}
     middle = sorted(told, key=lambda name: told[name])[len(told) // 2]
     _ = stage.ground
     began = time.perf_counter()
-    stage.fitted([middle], lambda: None, lambda share: None)
+    stage.fitted([middle], trial.preset.trees, lambda: None, lambda share: None)
     return (time.perf_counter() - began) / labels[middle].width
 
 
@@ -259,7 +260,7 @@ def _time(dataset: Dataset, fleet: Fleet) -> tuple[float, float, float]:
     began = time.perf_counter()
     prepared = materials.of(dataset, fleet[0])
     if trial_shape(dataset, fleet[0]).evidence:
-        _ = prepared.additive.ground
+        _ = prepared.stage.ground
     if any(dataset.labels[name].task.kind == "clustering" for name in fleet[0].tasks):
         _ = prepared.fixed  # made when first asked for, then kept
     ready = time.perf_counter()

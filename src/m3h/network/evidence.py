@@ -1,6 +1,6 @@
-"""What additive models said before the network: its inputs, and the outputs that it only corrects.
+"""What task models said before the network: its inputs, and the outputs that it only corrects.
 
-The evidence of a batch is the additive models' outputs for every slot of the member side by side. The network reads it
+The evidence of a batch is the task models' outputs for every slot of the member side by side. The network reads it
 on one scale. What a slot's head says, and what a learned factor makes of the slot's own evidence, is a correction; a
 gate, 1 while the network learns, then says how much of it to believe.
 """

@@ -3,7 +3,7 @@
 inputs --modality networks--> z --shared module--> s --task networks--> x --cross-task attention--> o --heads-->
                               `-- contrastive loss                              clustering: o --decoder--> inputs
 
-With the preset's ``additive``, what sparse additive models said of every task (m3h.network.evidence) is what the shared
+With the preset's ``additive``, what sparse task models said of every task (m3h.network.evidence) is what the shared
 module reads, and the heads' outputs are corrections of it. Embeddings then have a shared module of their own for the
 clusterings, or go into the one of all tasks beside the evidence.
 """
@@ -68,7 +68,7 @@ class Shape:
 
     @property
     def evidence(self) -> int:
-        """Outputs of all slots together that additive models give; 0 without them."""
+        """Outputs of all slots together that task models give; 0 without them."""
         return sum(slot.width for slot in self.slots) if self.preset.additive else 0
 
     @property
@@ -90,7 +90,7 @@ class Shape:
 @dataclass(frozen=True)
 class Inputs:
     """One batch, shared by the fleet: per modality (batch, width) scaled with absent sources as zeros; presence; and
-    the evidence of additive models, each member's own, None without them."""
+    the evidence of task models, each member's own, None without them."""
 
     values: tuple[Float[Tensor, "batch _"], ...]
     present: Bool[Tensor, "batch modalities"]

@@ -48,7 +48,8 @@ class Preset:
     sequential_up_to: int = 3  # update "auto" is sequential for so many tasks, all that the paper trains; joint above
     shuffle_losses: bool = False  # sequential updates: order of the losses drawn anew for each batch
     # what the paper does not have
-    additive: bool = False  # sparse additive models of each task come first; the network learns on from what they say
+    additive: bool = False  # additive models of each task come first; the network learns on from what they say
+    trees: bool = False  # with additive: boosted trees of each task beside them
     inputs: Literal["all", "clusterings"] = "all"  # with additive: whose task networks see the embeddings too
     copies: int = 1  # networks of one training, each kept from one part of the patients; their mean answers
     residual: bool = False  # attention adds to a task's token instead of replacing it
@@ -73,6 +74,7 @@ PRESETS: dict[str, Preset] = {
     "paper": Preset(),
     "m3h": Preset(
         additive=True,
+        trees=True,
         inputs="clusterings",
         copies=4,
         residual=True,
@@ -89,7 +91,7 @@ PRESETS: dict[str, Preset] = {
         head_scale=0.1,
     ),
 }
-DEFAULT_PRESET = "paper"
+DEFAULT_PRESET = "m3h"
 #: What a study without [protocol] trains by, preset by preset.
 PROTOCOLS: dict[str, Protocol] = {
     "paper": Protocol(),

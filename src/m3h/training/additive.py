@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import torch
@@ -48,17 +48,15 @@ Rows = NDArray[np.int64]
 class Additive:
     """One task's additive model.
 
-    Outputs, log-odds or log-odds per class or values in units of ``scale`` around ``centre``, are ``bias`` (outputs,)
-    plus ``weight`` (columns, outputs) times the basis, plus ``pair_weight`` (4 per pair, outputs) times the pairs.
-    ``chosen`` are the penalties of the lasso, of the ridge and of pairs (inf: no pairs), and the share of the ridge.
+    Outputs, log-odds or log-odds per class or values as fitted to, are ``bias`` (outputs,) plus
+    ``weight`` (columns, outputs) times the basis, plus ``pair_weight`` (4 per pair, outputs) times the pairs.
+    ``chosen`` are the penalties of the lasso, of the ridge and of pairs (inf: none of it), and the share of the ridge.
     """
 
     weight: Float32
     bias: Float32
     pairs: Pairs
     pair_weight: Float32
-    scale: float
-    centre: float
     chosen: tuple[float, float, float, float]
 
     def outputs(self, functions: Tensor, blocks: Mapping[str, Block], rows: Rows | None = None) -> Float32:
@@ -70,89 +68,43 @@ class Additive:
 
 
 @dataclass(frozen=True)
-class AdditiveModels:
-    """The additive models of a network's tasks, and the functions they add up."""
-
-    basis: Basis
-    models: Mapping[str, Additive]
-
-    def evidence(self, tasks: Sequence[str], blocks: Mapping[str, Block], rows: Rows) -> Tensor:
-        """What the models say of some rows (1, row, evidence); see m3h.network.evidence."""
-        functions = torch.from_numpy(self.basis.apply(blocks, rows))
-        own = [self.models[name] for name in tasks if name in self.models]
-        return evidence_of([(model, model.outputs(functions, blocks, rows)) for model in own])[None]
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything, for a checkpoint."""
-        found = self.basis.arrays()
-        for name, model in self.models.items():
-            parts = {"weight": model.weight, "bias": model.bias, "pair_weight": model.pair_weight}
-            parts |= {f"pairs/{part.name}": getattr(model.pairs, part.name) for part in fields(Pairs)}
-            parts |= {"numbers": np.array([model.scale, model.centre, *model.chosen])}
-            found |= {f"additive/{what}/{name}": value for what, value in parts.items()}
-        return found
-
-    @staticmethod
-    def from_arrays(arrays: Mapping[str, NDArray[Any]], sources: Sequence[str], tasks: Sequence[str]) -> AdditiveModels:
-        """What :meth:`arrays` described, of these sources and of those of the tasks that have a model."""
-
-        def model(name: str) -> Additive:
-            def part(what: str) -> NDArray[Any]:
-                return arrays[f"additive/{what}/{name}"]
-
-            scale, centre, *chosen = part("numbers").tolist()
-            pairs = Pairs(*(part(f"pairs/{one.name}") for one in fields(Pairs)))
-            return Additive(part("weight"), part("bias"), pairs, part("pair_weight"), scale, centre, tuple(chosen))
-
-        known = [name for name in tasks if f"additive/numbers/{name}" in arrays]
-        return AdditiveModels(Basis.from_arrays(arrays, sources), {name: model(name) for name in known})
-
-
-def evidence_of(said: Sequence[tuple[Additive, Float32]]) -> Tensor:
-    """Outputs (row, outputs) of several models side by side (row, evidence); of regressions in units of their scale."""
-    return torch.from_numpy(np.concatenate([y + np.float32(m.centre / m.scale) for m, y in said], 1, dtype=np.float32))
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A task's model, and its ``outputs`` float32 (sample, outputs) of all samples: of rows fitted on by the fold that
-    held them out."""
-
-    model: Additive
-    outputs: Float32
-
-
-@dataclass(frozen=True)
 class Ground:
-    """What the additive models of one fold have in common: the blocks, their functions (columns, sample) and those of
-    the rows fitted on, these rows, and their division into parts by patient."""
+    """What the models of one fold's tasks have in common: the blocks, their functions (columns, sample) and those of
+    the rows fitted on, these rows, and their division into parts by patient; ``held`` bool (row,) for each part."""
 
     blocks: Mapping[str, Block]
     basis: Basis
     functions: Tensor
     fitted: Tensor
     train: Rows
-    parts: Sequence[Rows]
+    held: Sequence[NDArray[np.bool_]]
 
     @staticmethod
     def of(blocks: Mapping[str, Block], train: Rows, parts: Sequence[Rows]) -> Ground:
         """Fit the functions on ``train``."""
         basis = Basis.fit(blocks, train)
         functions = torch.from_numpy(basis.apply(blocks))
-        return Ground(blocks, basis, functions, functions[:, torch.from_numpy(train)], train, parts)
+        held = [np.isin(train, part) for part in parts]
+        return Ground(blocks, basis, functions, functions[:, torch.from_numpy(train)], train, held)
+
+    @cached_property
+    def values(self) -> Float32:
+        """The blocks as encoded, side by side (sample, columns)."""
+        return side_by_side(self.blocks, np.arange(len(self.functions.T)))
+
+
+def side_by_side(blocks: Mapping[str, Block], rows: Rows) -> Float32:
+    """The columns of all blocks (row, columns)."""
+    return np.concatenate([block.values[rows] for block in blocks.values()], axis=1)
 
 
 def fit_additive(
-    ground: Ground, labels: NDArray[np.float64], kind: Kind, width: int, alive: Callable[[], None] = lambda: None
-) -> Fitted:
-    """The additive model of one task, from ``labels`` (sample,), NaN = unlabelled. ``alive`` is called now and then;
-    what it raises ends the fit. Works in the caller's thread; the same bytes on every run in one thread."""
-    y = labels[ground.train]
-    known = y[~np.isnan(y)]
-    centre, scale = 0.0, 1.0
-    if kind == "regression" and len(known):
-        centre, scale = float(known.mean()), float(known.std()) or 1.0
-    work = _Work(ground, (y - centre) / scale, kind, width, alive)
+    ground: Ground, y: NDArray[np.float64], kind: Kind, width: int, alive: Callable[[], None] = lambda: None
+) -> tuple[Additive, Float32]:
+    """The additive model of one task, from labels ``y`` (row,) of the rows fitted on, NaN = unlabelled, and its outputs
+    (sample, outputs) of all samples: of rows fitted on by the fold that held them out. ``alive`` is called now and
+    then; what it raises ends the fit. Works in the caller's thread; the same bytes on every run in one thread."""
+    work = _Work(ground, y, kind, width, alive)
     lasso, ridge = work.lasso(), work.ridge()
     share, single = work.mixed(lasso, ridge)
     chosen = work.strongest(single)
@@ -163,11 +115,9 @@ def fit_additive(
         bias=_mean(single.biases) + _mean(paired.biases),
         pairs=pairs,
         pair_weight=_mean(paired.weights),
-        scale=scale,
-        centre=centre,
         chosen=(lasso.penalty, ridge.penalty, paired.penalty, share),
     )
-    return Fitted(*_pruned(model, work, single, paired))
+    return _pruned(model, work, single, paired)
 
 
 def _pruned(model: Additive, work: _Work, single: _Chosen, paired: _Chosen) -> tuple[Additive, Float32]:
@@ -195,7 +145,7 @@ class _Work:
         self, ground: Ground, y: NDArray[np.float64], kind: Kind, width: int, alive: Callable[[], None]
     ) -> None:
         self.ground, self.y, self.kind, self.width, self.alive = ground, y, kind, width, alive
-        self.held = [np.isin(ground.train, part) for part in ground.parts]
+        self.held = ground.held
         self.functions = ground.fitted
 
     def lasso(self) -> _Chosen:
@@ -268,21 +218,20 @@ class _Work:
         penalties: Sequence[float],
         offset: Tensor | None = None,
     ) -> _Chosen:
-        """Go along the path in all folds at once, up to the first penalty that is worse on the rows held out."""
+        """Go along the path in all folds at once, from no features at all up to the first penalty that is worse on the
+        rows held out."""
         start = torch.zeros(len(self.y), self.width) if offset is None else offset
         best, least = None, np.inf
-        if offset is not None:  # no pairs at all
-            best = _Chosen(np.inf, *_weights(paths), np.zeros((len(self.y), self.width), np.float32))
-            least = mean_loss(self.kind, start, self.y)
-        for penalty in penalties if len(functions) else ():
+        for penalty in (np.inf, *penalties):
             held = torch.zeros(len(self.y), self.width)
             for path, out in zip(paths, self.held, strict=True):
                 self.alive()
-                path.go(penalty)
+                if penalty < np.inf and len(functions):
+                    path.go(penalty)
                 rows = torch.from_numpy(np.flatnonzero(out))
                 held[rows] = path.adds(functions[:, rows])
             loss = mean_loss(self.kind, start + held, self.y)
-            if best is not None and not loss <= least:
+            if best is not None and not loss < least:
                 break
             best, least = _Chosen(penalty, *_weights(paths), held.numpy()), loss
         assert best is not None

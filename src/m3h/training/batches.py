@@ -44,7 +44,7 @@ class Material:
         return self.present.device
 
     def inputs(self, index: Tensor, evidence: Float[Tensor, "fleet sample evidence"] | None = None) -> Inputs:
-        """The batch of these rows, with what additive models said of them."""
+        """The batch of these rows, with what task models said of them."""
         said = None if evidence is None else evidence.index_select(1, index)
         return Inputs(tuple(values.index_select(0, index) for values in self.values), self.present[index], said)
 

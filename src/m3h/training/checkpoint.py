@@ -23,8 +23,8 @@ from m3h.dataset.scale import Scaler
 from m3h.evaluation.scores import Prediction
 from m3h.network.network import Shape, Slot
 from m3h.study.presets import Preset
-from m3h.training.additive import AdditiveModels
 from m3h.training.clusters import FixedSpace
+from m3h.training.task_model import TaskModels
 from m3h.training.trained import TrainedNetwork
 from m3h.training.trial import Trial
 
@@ -101,8 +101,8 @@ def _tensors(trained: TrainedNetwork) -> dict[str, Tensor]:
     """Weights, scaler, additive models, and what groups patients."""
     parts = {f"weights/{name}": value for name, value in trained.state.items()}
     parts |= {f"scaler/{name}": _tensor(value) for name, value in trained.scaler.arrays().items()}
-    if trained.additive is not None:
-        parts |= {f"fitted/{name}": _tensor(value) for name, value in trained.additive.arrays().items()}
+    if trained.task_models is not None:
+        parts |= {f"fitted/{name}": _tensor(value) for name, value in trained.task_models.arrays().items()}
     parts |= {f"centres/{name}": _tensor(value) for name, value in trained.centres.items()}
     if trained.space is not None:
         parts["space/mean"] = _tensor(trained.space.mean)
@@ -140,7 +140,7 @@ def _network(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Trained
         shape=shape,
         state=_below(tensors, "weights/"),
         scaler=Scaler.from_arrays({name: np.asarray(t.numpy()) for name, t in _below(tensors, "scaler/").items()}),
-        additive=AdditiveModels.from_arrays(fitted, trial.sources, trial.tasks) if fitted else None,
+        task_models=TaskModels.from_arrays(fitted, trial.sources, trial.tasks) if fitted else None,
         space=space,
         centres={name: t.numpy() for name, t in _below(tensors, "centres/").items()},
         seconds=entry["seconds"],

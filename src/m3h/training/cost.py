@@ -114,14 +114,17 @@ def shared_bytes(shape: Shape, batch: int, samples: int) -> int:
     scaling = min(samples, 4096) * widest * 40 + samples * widest * 4
     hidden = len(shape.modalities) * preset.hidden + preset.shared_width + slots * preset.task_hidden
     batches = max(batch, CHUNK) * (4 * shape.inputs + (slots + 1) * hidden) * 4
-    additive = 0
+    before = 0
     if shape.evidence:
         columns = sum(width * (BINS + 2 if name in BINNED else 1) for name, width in shape.modalities)
         # the functions of all samples and of the rows fitted on, and what fits of several tasks copy of them
-        additive = (2 + FITS) * columns * samples * 4
+        before = (2 + FITS) * columns * samples * 4
+        if preset.trees:
+            # the values of all samples; of each fit those of its rows, of the rows held out, and in bins
+            before += (4 + 14 * FITS) * shape.inputs * samples
     clustering = any(slot.kind == "clustering" for slot in shape.slots)
     space = 4 * inputs + 64 * samples * preset.token_width * 4 if clustering else 0
-    return inputs + additive + max(scaling, batches + space) + LIBRARIES
+    return inputs + before + max(scaling, batches + space) + LIBRARIES
 
 
 def fleet_bytes(shape: Shape, trial: Trial, samples: int, members: int) -> int:

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from m3h.dataset.dataset import Dataset
 from m3h.training import predict
-from m3h.training.additive import Fitted
 from m3h.training.clusters import centres
 from m3h.training.gates import set_gates
 from m3h.training.members import Members
 from m3h.training.prepared import Prepared
+from m3h.training.task_model import Fitted
 from m3h.training.trained import TrainedNetwork
 
 Centres = dict[tuple[int, int], NDArray[np.float32]]
 
 
 def finish(
-    prepared: Prepared, fleet: Members, dataset: Dataset, evaluate: bool, additive: Mapping[str, Fitted]
+    prepared: Prepared, fleet: Members, dataset: Dataset, evaluate: bool, task_models: Mapping[str, Fitted]
 ) -> list[TrainedNetwork]:
     """One network per member of the fleet, with its predictions if asked for; ``seconds`` is left to the caller."""
     fleet.adam.zero()
@@ -44,7 +44,7 @@ def finish(
                 shape=fleet.shape,
                 state={name: value[fleet.own(member)].detach().cpu().clone() for name, value in state.items()},
                 scaler=prepared.material.scaler,
-                additive=prepared.additive.models(additive, trial.tasks) if additive else None,
+                task_models=prepared.stage.models(task_models, trial.tasks) if task_models else None,
                 space=space,
                 centres={trial.tasks[slot]: centre for slot, centre in own.items()},
                 evaluated=prepared.material.evaluate,

@@ -17,7 +17,6 @@ import torch
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset, Rows
 from m3h.network.between import Dropout
-from m3h.training.additive import Fitted
 from m3h.training.at_once import AtOnce, Fleet, Told
 from m3h.training.at_once import Progress as Progress
 from m3h.training.batches import batch_count, batches, mask_generator, order_generator
@@ -26,13 +25,14 @@ from m3h.training.forming import default_memory, form_fleets, trial_shape
 from m3h.training.gates import held_parts
 from m3h.training.members import CONTRASTIVE, Batch, Members, Targets
 from m3h.training.prepared import Materials
+from m3h.training.task_model import Fitted
 from m3h.training.trained import TrainedNetwork
 from m3h.training.trial import Trial
 
 #: Share of the steps in which a cosine schedule rises.
 RISE = 0.05
-#: Share of a training that its additive models are counted as, where progress is told.
-ADDITIVE_SHARE = 0.8
+#: Share of a training that its task models are counted as, where progress is told.
+TASK_MODELS_SHARE = 0.8
 
 
 def train(
@@ -139,11 +139,12 @@ class FleetTraining:
         self.batches = first.epochs * batch_count(len(self.material.train), first.batch_size)
 
     def run(self, evaluate: bool, progress: Progress, each_batch: Callable[[], None]) -> list[TrainedNetwork]:
-        """Additive models where the preset has them, then all epochs, then one network per member."""
+        """Task models where the preset has them, then all epochs, then one network per member."""
         began = time.perf_counter()
-        additive = self._additive(each_batch, lambda part: progress(part * ADDITIVE_SHARE))
-        before = ADDITIVE_SHARE if additive else 0.0
-        evidence = self.prepared.additive.evidence(additive, [t.tasks for t in self.fleet]) if additive else None
+        task_models = self._task_models(each_batch, lambda part: progress(part * TASK_MODELS_SHARE))
+        before = TASK_MODELS_SHARE if task_models else 0.0
+        sets = [trial.tasks for trial in self.fleet]
+        evidence = self.prepared.stage.evidence(task_models, sets) if task_models else None
         copies, train = self.shape.preset.copies, self.material.train
         parts = held_parts(self.dataset, train, copies) if copies > 1 else None
         self.members = Members(self.dataset, self.fleet, self.shape, train, self.targets, evidence, parts)
@@ -157,16 +158,16 @@ class FleetTraining:
             if not self.members.alive.any():
                 break
         each_batch()
-        results = finish(self.prepared, self.members, self.dataset, evaluate, additive)
+        results = finish(self.prepared, self.members, self.dataset, evaluate, task_models)
         seconds = (time.perf_counter() - began) / len(self.fleet)
         return [replace(result, seconds=seconds) for result in results]
 
-    def _additive(self, alive: Callable[[], None], progress: Progress) -> dict[str, Fitted]:
-        """The additive models of all tasks of the fleet, by task; none where the preset has none."""
+    def _task_models(self, alive: Callable[[], None], progress: Progress) -> dict[str, Fitted]:
+        """The task models of all tasks of the fleet, by task; none where the preset has none."""
         if not self.shape.evidence:
             return {}
         names = list(dict.fromkeys(name for trial in self.fleet for name in trial.tasks))
-        return self.prepared.additive.fitted(names, alive, progress)
+        return self.prepared.stage.fitted(names, self.shape.preset.trees, alive, progress)
 
     def update(self, rows: Rows, step: int) -> None:
         """Train all members on one batch."""

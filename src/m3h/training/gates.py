@@ -13,10 +13,13 @@ from m3h.dataset.split import folds
 from m3h.training import losses
 from m3h.training.batches import Material
 from m3h.training.members import Members
+from m3h.training.objective import best_beyond_doubt
 from m3h.training.predict import CHUNK
 
-#: Shares of the correction to choose from.
+#: Shares of the correction to choose from; the first is taken unless another is better beyond doubt: by so many
+#: standard errors of the difference of the losses.
 GATES = (0.0, 0.25, 0.5, 0.75, 1.0)
+DOUBT = 1.0
 
 
 def held_parts(dataset: Dataset, train: Rows, copies: int) -> NDArray[np.int64]:
@@ -33,9 +36,9 @@ def held_parts(dataset: Dataset, train: Rows, copies: int) -> NDArray[np.int64]:
 
 @torch.no_grad()
 def set_gates(material: Material, fleet: Members, dataset: Dataset) -> None:
-    """Choose each task's gate: of :data:`GATES` the one with the least loss where every row is corrected by the copy
-    that was kept from it. Nothing to choose with one copy, or without evidence. Losses are taken on the CPU: not every
-    device has float64."""
+    """Choose each task's gate: of :data:`GATES` the one with the least loss, if beyond doubt, where every row is
+    corrected by the copy that was kept from it. Nothing to choose with one copy, or without evidence. Losses are taken
+    on the CPU: not every device has float64."""
     evidence = fleet.network.evidence
     if evidence is None or fleet.evidence is None or fleet.held is None:
         return
@@ -54,8 +57,8 @@ def set_gates(material: Material, fleet: Members, dataset: Dataset) -> None:
             if not known.any():
                 continue
             value = labels.nan_to_num().float() / float(fleet.network.output_scale[member * fleet.copies, slot])
-            means = [float(loss_of(mine + gate * (held - mine), value)[known].double().mean()) for gate in GATES]
-            evidence.gate[fleet.own(member), slot] = GATES[int(np.argmin(means))]
+            every = [loss_of(mine + gate * (held - mine), value)[known].double().numpy() for gate in GATES]
+            evidence.gate[fleet.own(member), slot] = GATES[best_beyond_doubt(every, DOUBT)]
 
 
 def _outputs(fleet: Members, material: Material, rows: Tensor) -> dict[int, Tensor]:

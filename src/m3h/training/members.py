@@ -80,7 +80,7 @@ class Batch:
 class Members:
     """The members of a fleet: their network, which tasks are in its slots, and their optimiser.
 
-    ``evidence`` (fleet, sample, evidence) is what additive models said, None without them. Each member has as many
+    ``evidence`` (fleet, sample, evidence) is what task models said, None without them. Each member has as many
     copies as the preset says, next to each other on the network's fleet axis; ``parts`` (sample,) is the copy that a
     sample's labels are kept from, -1 for none.
     """
@@ -129,7 +129,7 @@ class Members:
                 start = losses.STARTS[labels.task.kind](values[~np.isnan(values)], labels.width, self.preset)
                 bias, own = self.network.heads.head(slot).bias, self.own(member)
                 if bias is not None and self.network.evidence is not None:
-                    bias.data[own] = 0.0  # the additive models have said it
+                    bias.data[own] = 0.0  # the task models have said it
                 elif start.bias is not None and bias is not None:
                     bias.data[own] = torch.tensor(start.bias)
                 self.network.output_scale[own, slot] = start.scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -50,16 +51,29 @@ class Objective:
         return (outputs - self.truth) / len(self.truth)
 
 
-def mean_loss(kind: Kind, outputs: Tensor, y: NDArray[np.float64]) -> float:
-    """Mean loss of the labelled rows of outputs (row, outputs) and y (row,), lower is better; of regressions the
-    squared error. NaN without labels."""
+def row_losses(kind: Kind, outputs: Tensor, y: NDArray[np.float64]) -> Tensor:
+    """Losses (labelled row,) of outputs (row, outputs) and y (row,), NaN = unlabelled; of regressions the squared
+    error."""
     known = ~np.isnan(y)
     out, truth = outputs[torch.from_numpy(known)].double(), torch.from_numpy(y[known])
     if kind == "binary":
-        return float(functional.binary_cross_entropy_with_logits(out[:, 0], truth))
+        return functional.binary_cross_entropy_with_logits(out[:, 0], truth, reduction="none")
     if kind == "multiclass":
-        return float(functional.cross_entropy(out, truth.long()))
-    return float((out[:, 0] - truth).square().mean())
+        return functional.cross_entropy(out, truth.long(), reduction="none")
+    return (out[:, 0] - truth).square()
+
+
+def mean_loss(kind: Kind, outputs: Tensor, y: NDArray[np.float64]) -> float:
+    """Mean of :func:`row_losses`, lower is better; NaN without labels."""
+    return float(row_losses(kind, outputs, y).mean())
+
+
+def best_beyond_doubt(losses: Sequence[NDArray[np.float64]], doubt: float) -> int:
+    """Which of several choices has the least mean of its losses (row,), if it is less than the first's by more than
+    ``doubt`` standard errors of the difference; else 0. The best of several choices is so partly by chance."""
+    best = int(np.argmin([loss.mean() for loss in losses]))
+    gain = losses[0] - losses[best]
+    return best if gain.mean() > doubt * gain.std() / math.sqrt(len(gain)) else 0
 
 
 def down(x: Tensor, w: Tensor) -> Tensor:

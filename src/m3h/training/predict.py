@@ -43,7 +43,7 @@ class Raw:
 
 @torch.no_grad()
 def run(network: Network, material: Material, rows: Rows, evidence: Tensor | None = None) -> Raw:
-    """The fleet's outputs on ``rows``, without dropout; ``evidence`` (fleet, sample, evidence) is what additive models
+    """The fleet's outputs on ``rows``, without dropout; ``evidence`` (fleet, sample, evidence) is what task models
     said of all samples of the material."""
     heads: dict[int, list[NDArray[np.float64]]] = {}
     latents: dict[int, list[NDArray[np.float32]]] = {}
@@ -174,9 +174,9 @@ def apply(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> tuple[dict[s
 
 
 def _evidence(trained: TrainedNetwork, dataset: Dataset) -> Tensor | None:
-    """What the additive models say of all samples of a dataset."""
-    if trained.additive is None:
+    """What the task models say of all samples of a dataset."""
+    if trained.task_models is None:
         return None
     blocks = {name: dataset.blocks[name] for name in trained.trial.sources}
-    said = trained.additive.evidence(trained.trial.tasks, blocks, np.arange(dataset.samples))
+    said = trained.task_models.evidence(trained.trial.tasks, blocks, np.arange(dataset.samples))
     return said.expand(trained.shape.preset.copies, -1, -1)

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from m3h.dataset.dataset import Dataset
 from m3h.training.batches import Material, material, trial_rows
 from m3h.training.clusters import FixedSpace
-from m3h.training.stage import AdditiveStage
+from m3h.training.stage import TaskModelStage
 from m3h.training.trial import Trial
 
 
 class Prepared:
     """Scaled inputs of one fold; the fixed space and the evaluated rows' places in it when a clustering asks; the
-    additive models when a preset does."""
+    task models when a preset does."""
 
-    def __init__(self, inputs: Material, seed: int, additive: AdditiveStage) -> None:
-        self.material, self.seed, self.additive = inputs, seed, additive
+    def __init__(self, inputs: Material, seed: int, stage: TaskModelStage) -> None:
+        self.material, self.seed, self.stage = inputs, seed, stage
 
     @cached_property
     def space(self) -> FixedSpace:
@@ -38,9 +38,9 @@ class Prepared:
 class Materials:
     """Keeps what the last fleet was trained on for the next ones: scaling thousands of columns costs as much as an
     epoch of a small network. Holds one fold, and those that fleets are at work on; may be asked by several threads.
-    ``threads`` are those that additive models are fitted in (default: as many as training may use), by ``stage``."""
+    ``threads`` are those that task models are fitted in (default: as many as training may use), by ``stage``."""
 
-    def __init__(self, threads: int | None = None, stage: type[AdditiveStage] = AdditiveStage) -> None:
+    def __init__(self, threads: int | None = None, stage: type[TaskModelStage] = TaskModelStage) -> None:
         self._threads, self._stage = threads or torch.get_num_threads(), stage
         self._lock = threading.Lock()
         self._dataset: Dataset | None = None

@@ -1,4 +1,4 @@
-"""The additive models of one fold: fitted when a fleet asks, once for all fleets, several tasks at once."""
+"""The task models of one fold: fitted when a fleet asks, once for all fleets, several tasks at once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from m3h.core import seeds
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset, Rows
 from m3h.dataset.pairs import Pairs
 from m3h.dataset.split import folds
-from m3h.training.additive import FOLDS, Additive, AdditiveModels, Fitted, Ground, evidence_of, fit_additive
+from m3h.training.additive import FOLDS, Additive, Ground
+from m3h.training.task_model import Fitted, TaskModel, TaskModels, evidence_of, fit_task
 
 #: Tasks are fitted so many at once at most: each copies the functions of the rows it is fitted on.
 FITS = 4
@@ -28,8 +30,8 @@ class _Stopped(Exception):
     pass
 
 
-class AdditiveStage:
-    """Additive models of the tasks of a dataset, from some sources, fitted on ``train``.
+class TaskModelStage:
+    """Task models (m3h.training.task_model) of the tasks of a dataset, from some sources, fitted on ``train``.
 
     ``threads`` tasks (at most :data:`FITS`) are fitted at once, each in one thread: the same bytes with any number of
     them. May be asked by several fleets at once; a task is fitted for the first that asks.
@@ -41,7 +43,7 @@ class AdditiveStage:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._asked_ground: Future[Ground] = Future()
-        self._asked: dict[str, Future[Fitted]] = {}
+        self._asked: dict[tuple[str, bool], Future[Fitted]] = {}
         self._stopped = False
 
     @cached_property
@@ -50,7 +52,7 @@ class AdditiveStage:
         patients = len(np.unique(self.dataset.patients[self.train]))
         if patients < 2:
             raise TrainingError(
-                "additive models are chosen by cross-validation by patient",
+                "task models are chosen by cross-validation by patient",
                 where=self.dataset.name,
                 got=f"{patients} patient{'' if patients == 1 else 's'} to train on",
                 expected="at least 2",
@@ -60,20 +62,20 @@ class AdditiveStage:
         return Ground.of({name: self.dataset.blocks[name] for name in self.sources}, self.train, parts)
 
     def fitted(
-        self, names: Sequence[str], alive: Callable[[], None], progress: Callable[[float], None]
+        self, names: Sequence[str], trees: bool, alive: Callable[[], None], progress: Callable[[float], None]
     ) -> dict[str, Fitted]:
-        """The models of these tasks, clusterings left out. ``alive`` is called while they are fitted, and what it
-        raises ends all fitting; ``progress`` is told the share that is done."""
+        """The models of these tasks, clusterings left out, with boosted trees or without. ``alive`` is called while
+        they are fitted, and what it raises ends all fitting; ``progress`` is told the share that is done."""
         wanted = [name for name in names if self.dataset.labels[name].task.kind != "clustering"]
         with self._lock:
             # those of several outputs take longest; begun first, they do not end last
             for name in sorted(wanted, key=lambda name: -self.dataset.labels[name].width):
-                if name not in self._asked:
+                if (name, trees) not in self._asked:
                     if self._pool is None:
-                        self._pool = ThreadPoolExecutor(self._threads, "additive", initializer=_one_thread)
+                        self._pool = ThreadPoolExecutor(self._threads, "tasks", initializer=_one_thread)
                         self._asked_ground = self._pool.submit(lambda: self.ground)
-                    self._asked[name] = self._pool.submit(self._fit, name, self._asked_ground)
-        left = {self._asked[name] for name in wanted}
+                    self._asked[name, trees] = self._pool.submit(self._fit, name, trees, self._asked_ground)
+        left = {self._asked[name, trees] for name in wanted}
         try:
             while left:
                 alive()
@@ -86,20 +88,28 @@ class AdditiveStage:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
             raise
-        return {name: self._asked[name].result() for name in wanted}
+        return {name: self._asked[name, trees].result() for name in wanted}
 
-    def _fit(self, name: str, ground: Future[Ground]) -> Fitted:
-        labels = self.dataset.labels[name]
-        return fit_additive(ground.result(), labels.values, labels.task.kind, labels.width, self._alive)
+    def _fit(self, name: str, trees: bool, ground: Future[Ground]) -> Fitted:
+        labels, seed = self.dataset.labels[name], seeds.small(self.dataset.seed, "trees", name)
+        return fit_task(
+            ground.result(),
+            labels.values,
+            labels.task.kind,
+            labels.width,
+            trees=trees,
+            seed=seed,
+            alive=self._alive,
+        )
 
     def _alive(self) -> None:
         if self._stopped:
             raise _Stopped
 
-    def models(self, fitted: Mapping[str, Fitted], names: Sequence[str]) -> AdditiveModels:
+    def models(self, fitted: Mapping[str, Fitted], names: Sequence[str]) -> TaskModels:
         """What it takes to use the models of some tasks again."""
-        own: dict[str, Additive] = {name: fitted[name].model for name in names if name in fitted}
-        return AdditiveModels(self.ground.basis, own)
+        own: dict[str, TaskModel] = {name: fitted[name].model for name in names if name in fitted}
+        return TaskModels(self.ground.basis, own)
 
     def evidence(self, fitted: Mapping[str, Fitted], sets: Sequence[Sequence[str]]) -> Float[Tensor, "set sample _"]:
         """What the models said of all samples (set, sample, evidence), for each of several sets of tasks of equal
@@ -111,11 +121,11 @@ class AdditiveStage:
         return torch.stack(parts)
 
 
-class NothingSaid(AdditiveStage):
-    """Stands for additive models that say 0 of everybody: to time what comes after them."""
+class NothingSaid(TaskModelStage):
+    """Stands for task models that say 0 of everybody: to time what comes after them."""
 
     def fitted(
-        self, names: Sequence[str], alive: Callable[[], None], progress: Callable[[float], None]
+        self, names: Sequence[str], trees: bool, alive: Callable[[], None], progress: Callable[[float], None]
     ) -> dict[str, Fitted]:
         """Nothing, at once."""
         labels = {name: self.dataset.labels[name] for name in names}
@@ -125,8 +135,8 @@ class NothingSaid(AdditiveStage):
             if one.task.kind != "clustering":
                 weight, no = np.zeros((self.ground.basis.columns, one.width), np.float32), np.zeros((0, one.width))
                 bias, outputs = np.zeros(one.width, np.float32), np.zeros((self.dataset.samples, one.width))
-                model = Additive(weight, bias, none, no.astype(np.float32), 1.0, 0.0, (np.inf, np.inf, np.inf, 0.0))
-                found[name] = Fitted(model, outputs.astype(np.float32))
+                model = Additive(weight, bias, none, no.astype(np.float32), (np.inf, np.inf, np.inf, 0.0))
+                found[name] = Fitted(TaskModel(model, None, 0.0, 1.0, 0.0), outputs.astype(np.float32))
         return found
 
 

@@ -12,8 +12,8 @@ from m3h.dataset.dataset import Rows
 from m3h.dataset.scale import Scaler
 from m3h.evaluation.scores import Prediction
 from m3h.network.network import Network, Shape
-from m3h.training.additive import AdditiveModels
 from m3h.training.clusters import FixedSpace
+from m3h.training.task_model import TaskModels
 from m3h.training.trial import Trial
 
 
@@ -22,7 +22,7 @@ class TrainedNetwork:
     """One trial, done.
 
     ``state`` are the weights as a fleet of its copies (one unless the preset has more); ``scaler`` was fitted on the
-    rows trained on, and so was ``additive``, what comes before the network; ``centres`` of each clustering task
+    rows trained on, and so were ``task_models``, what comes before the network; ``centres`` of each clustering task
     (clusters, token width). ``predictions`` per task and ``attention`` (task that asks, task that answers) are those of
     the rows the trial is scored on, ``evaluated``. ``failed`` says why the training did not end well ("" if it did; a
     failed network has no predictions). ``seconds`` is the member's share of its fleet's time.
@@ -32,7 +32,7 @@ class TrainedNetwork:
     shape: Shape
     state: dict[str, Tensor]
     scaler: Scaler
-    additive: AdditiveModels | None = None
+    task_models: TaskModels | None = None
     space: FixedSpace | None = None
     centres: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     evaluated: Rows = field(default_factory=lambda: np.zeros(0, np.int64))

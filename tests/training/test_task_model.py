@@ -1,0 +1,65 @@
+"""Task models: additive models and trees together, saved and read again, in units that networks can read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import r2_score
+
+from m3h.training.additive import side_by_side
+from m3h.training.task_model import TaskModels, evidence_of, fit_task
+from made import make_ground
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[np.ndarray, np.random.Generator]:
+    random = np.random.default_rng(0)
+    return random.normal(size=(1200, 10)), random
+
+
+def test_the_model_says_of_new_rows_what_was_said_of_them(made: tuple[np.ndarray, np.random.Generator]) -> None:
+    x, random = made
+    y = np.digitize(x[:, 0] + x[:, 3] * x[:, 1] + random.normal(size=len(x)), (-0.5, 0.5)).astype(float)
+    y[random.random(len(y)) < 0.2] = np.nan
+    own = make_ground(x, 800)
+    fitted = fit_task(own, y, "multiclass", 3, trees=True)
+    rows = np.arange(900, 1000)
+    functions = torch.from_numpy(own.basis.apply(own.blocks, rows))
+    said = fitted.model.outputs(functions, own.blocks, side_by_side(own.blocks, rows), rows)
+    np.testing.assert_allclose(said, fitted.outputs[rows], atol=1e-5)
+    models = TaskModels(own.basis, {"a/b": fitted.model})
+    again = TaskModels.from_arrays(models.arrays(), ["labs"], ["a/b", "group"])
+    torch.testing.assert_close(
+        again.evidence(["a/b", "group"], own.blocks, rows), models.evidence(["a/b"], own.blocks, rows), rtol=0, atol=0
+    )
+    assert again.models["a/b"].additive.chosen == fitted.model.additive.chosen
+
+
+def test_evidence_of_regressions_is_in_units_of_their_scale() -> None:
+    x = np.random.default_rng(3).normal(size=(200, 2))
+    y = 1000 + 20 * x[:, 0]
+    fitted = fit_task(make_ground(x, 200), y, "regression", 1)
+    said = evidence_of([(fitted.model, fitted.outputs)])[:, 0].numpy() * fitted.model.scale
+    np.testing.assert_allclose(said, y, atol=15)
+
+
+def test_half_of_each_unless_one_is_better_beyond_doubt(made: tuple[np.ndarray, np.random.Generator]) -> None:
+    x, random = made
+    own = make_ground(x, 900)
+    straight = x[:, 0] * 3 + random.normal(size=len(x))
+    assert fit_task(own, straight, "regression", 1, trees=True).model.share < 0.5
+    # three signs together: neither functions of one feature nor of two know anything of it
+    crossed = np.sign(x[:, 0] * x[:, 1] * x[:, 2]) + 0.3 * x[:, 3] + 0.3 * random.normal(size=len(x))
+    assert fit_task(own, crossed, "regression", 1, trees=True).model.share >= 0.5
+    noise = random.normal(size=len(x))
+    assert fit_task(own, noise, "regression", 1, trees=True).model.share == 0.5
+
+
+def test_both_together_are_better_than_either(made: tuple[np.ndarray, np.random.Generator]) -> None:
+    x, random = made
+    y = x[:, 0] + np.sign(x[:, 2] * x[:, 3]) * (x[:, 4] > 0) * 2 + random.normal(size=len(x))
+    own = make_ground(x, 900)
+    both, plain = (fit_task(own, y, "regression", 1, trees=trees) for trees in (True, False))
+    assert plain.model.boosted is None
+    assert r2_score(y[900:], both.outputs[900:, 0]) > r2_score(y[900:], plain.outputs[900:, 0]) + 0.01
