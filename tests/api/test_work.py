@@ -159,7 +159,7 @@ def test_more_folds_than_patients() -> None:
 
 def test_the_settings_in_one_line() -> None:
     given, work = made(Options(grid=True, epochs=4))
-    assert settled(given, work, Options()) == ("preset paper, 4 epochs, best of 4 settings by 2 folds, 5 tasks")
+    assert settled(given, work, Options()) == ("preset m3h, 4 epochs, best of 4 settings by 2 folds, 5 tasks")
 
 
 @pytest.mark.parametrize(("ask", "part"), [(m3h.tim, "TIM"), (m3h.search, "the search")])

@@ -42,7 +42,7 @@ def test_it_repeats_itself_to_the_byte(study: Path, run: Path, tmp_path: Path) -
 
 
 def test_its_model_says_of_patients_what_the_run_said(study: Path, run: Path, tmp_path: Path) -> None:
-    done = call("predict", run, study.parent, "--out", tmp_path / "said.csv")
+    done = call("predict", run, "--data", study.parent, "--out", tmp_path / "said.csv")
     assert done.status == 0, done.err
     said = pl.read_csv(tmp_path / "said.csv").filter(pl.col("task") == "died")
     told = pl.read_parquet(run / "predictions.parquet")

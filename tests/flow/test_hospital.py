@@ -17,6 +17,8 @@ from called import call
 from pretrained import write_weights
 
 TASKS = 44
+#: The paper's network, and as many sets as tell all tasks apart, once.
+MORE = '\n[network]\npreset = "paper"\n[tim]\nsets = 88\nreplicates = 1\n'
 #: Of this seed every task has labels of both kinds on both sides and in the validation fold.
 HOSPITAL = ("--patients", 130, "--seed", 1, "--layout", "2.2", "--events-per-stay", 30)
 NAMES = ("demographics", "chart", "labs", "procedures", "ecg", "echo", "radiology")
@@ -35,8 +37,7 @@ def study(place: Path) -> Path:
     done = call("mimic", place / "hospital", "--encoders", "paper", "--out", place / "study")
     assert done.status == 0, done.err
     file = place / "study" / "study.toml"
-    # as many sets as tell all tasks apart, once
-    file.write_text(file.read_text(encoding="utf-8") + "\n[tim]\nsets = 88\nreplicates = 1\n", encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8") + MORE, encoding="utf-8")
     return file
 
 

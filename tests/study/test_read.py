@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from m3h.core.errors import StudyError
-from m3h.study.presets import DEFAULT_PRESET, PROTOCOLS, Protocol
+from m3h.study.presets import DEFAULT_PRESET, PROTOCOLS
 from m3h.study.read import parse, read
 
 GOOD = """\
@@ -46,7 +46,7 @@ def test_a_small_study_gets_every_default(tmp_path):
     study = read(_file(tmp_path, GOOD))
     assert (study.name, study.seed, study.folder) == (tmp_path.name, 0, tmp_path.resolve())
     assert study.protocol == PROTOCOLS[DEFAULT_PRESET]
-    assert study.network.preset == "paper"
+    assert study.network.preset == "m3h"
     assert study.sources[0].encoder_name == "tabular/tabular"
 
 

@@ -49,9 +49,9 @@ def test_half_of_each_unless_one_is_better_beyond_doubt(made: tuple[np.ndarray, 
     own = make_ground(x, 900)
     straight = x[:, 0] * 3 + random.normal(size=len(x))
     assert fit_task(own, straight, "regression", 1, trees=True).model.share < 0.5
-    # three signs together: neither functions of one feature nor of two know anything of it
-    crossed = np.sign(x[:, 0] * x[:, 1] * x[:, 2]) + 0.3 * x[:, 3] + 0.3 * random.normal(size=len(x))
-    assert fit_task(own, crossed, "regression", 1, trees=True).model.share >= 0.5
+    # neither functions of one feature nor of two know where a region in three begins
+    region = 4.0 * (np.abs(x[:, :3]).max(1) < 0.9) * (x[:, 3] > 0) + 0.3 * random.normal(size=len(x))
+    assert fit_task(own, region, "regression", 1, trees=True).model.share >= 0.5
     noise = random.normal(size=len(x))
     assert fit_task(own, noise, "regression", 1, trees=True).model.share == 0.5
 

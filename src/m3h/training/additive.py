@@ -11,9 +11,10 @@ look like that it has not seen, and that is what the rest of the network learns 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,8 @@ class Additive:
 @dataclass(frozen=True)
 class Ground:
     """What the models of one fold's tasks have in common: the blocks, their functions (columns, sample) and those of
-    the rows fitted on, these rows, and their division into parts by patient; ``held`` bool (row,) for each part."""
+    the rows fitted on, these rows, and their division into parts by patient; ``held`` bool (row,) for each part,
+    and what else is ``kept`` because all tasks take it."""
 
     blocks: Mapping[str, Block]
     basis: Basis
@@ -78,6 +80,7 @@ class Ground:
     fitted: Tensor
     train: Rows
     held: Sequence[NDArray[np.bool_]]
+    kept: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @staticmethod
     def of(blocks: Mapping[str, Block], train: Rows, parts: Sequence[Rows]) -> Ground:
@@ -94,8 +97,10 @@ class Ground:
 
 
 def side_by_side(blocks: Mapping[str, Block], rows: Rows) -> Float32:
-    """The columns of all blocks (row, columns)."""
-    return np.concatenate([block.values[rows] for block in blocks.values()], axis=1)
+    """The columns of all blocks (row, columns), NaN = not measured or source absent."""
+    gone = np.float32(np.nan)
+    parts = [np.where(block.present[rows, None], block.values[rows], gone) for block in blocks.values()]
+    return np.concatenate(parts, axis=1)
 
 
 def fit_additive(

@@ -91,7 +91,7 @@ class TaskModelStage:
         return {name: self._asked[name, trees].result() for name in wanted}
 
     def _fit(self, name: str, trees: bool, ground: Future[Ground]) -> Fitted:
-        labels, seed = self.dataset.labels[name], seeds.small(self.dataset.seed, "trees", name)
+        labels, seed = self.dataset.labels[name], seeds.small(self.dataset.seed, "trees")
         return fit_task(
             ground.result(),
             labels.values,
