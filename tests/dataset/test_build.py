@@ -198,7 +198,7 @@ def test_the_cache_changes_nothing_but_the_time(small_study: Write, tmp_path: Pa
     assert told == ["reading samples and labels"] + [f"encoding {name}" for name in first.blocks] + [
         "looking for leaks in the tables"
     ]
-    again = built(path, cache=tmp_path / "cache", progress=lambda text, share: told.append(text))
+    again = built(path, cache=str(tmp_path / "cache"), progress=lambda text, share: told.append(text))
     assert told.count("xray was encoded before and is taken from the cache") == 1
     assert again.facts == first.facts
     for name, block in first.blocks.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +39,10 @@ _SHOWN = 3
 def build(
     study: Study,
     *,
-    cache: Path | Literal["default"] | None = "default",
+    cache: str | Path | None = "default",
     strict: bool = False,
     tasks: Sequence[str] | None = None,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     device: Device = "cpu",
     looks: bool = True,
     progress: Callable[[str, float | None], None] | None = None,
@@ -50,17 +50,19 @@ def build(
     """Read and encode everything a study names.
 
     The dataset holds all tasks of the study, also those that cannot be used, with their reasons; ``tasks`` are names
-    that must be usable. Encoders are fitted on the training part; ``cache`` None encodes everything anew. A broken
-    image makes its source absent for the sample and is counted; ``strict`` makes it an error. Pretrained weights are
-    looked for in the folder ``weights``, then in the user's cache folder, and run on ``device``. Without ``looks`` the
-    tables and texts are not searched for leaks (``facts["tables"]``), which takes time that only an audit pays back.
+    that must be usable. Encoders are fitted on the training part; ``cache`` is a folder, "default" the user's, and None
+    encodes everything anew. A broken image makes its source absent for the sample and is counted; ``strict`` makes it
+    an error. Pretrained weights are looked for in the folder ``weights``, then in the user's cache folder, and run on
+    ``device``. Without ``looks`` the tables and texts are not searched for leaks (``facts["tables"]``), which takes
+    time that only an audit pays back.
     ``progress`` is told each step in words, and how far it is (0 to 1) where that is known. Errors: StudyError with all
     mistakes of tables, columns and options; DataError where values do not fit, a patient is on both sides of a given
     split, or no task can be used; WeightsError; SettingError for a name in ``tasks`` that is unknown or cannot be used.
     """
     say = progress or (lambda text, share: None)
     _check_names(study, tasks or ())
-    place = default_cache() if cache == "default" else cache
+    place = default_cache() if cache == "default" else None if cache is None else Path(cache)
+    weights = None if weights is None else Path(weights)
     around_encoders = around(weights=weights, device=device, embeddings=place, memory={}, told=say)
     with around_encoders, Tables(study) as tables:
         _refuse_mistakes(study, tables)

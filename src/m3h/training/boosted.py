@@ -32,6 +32,7 @@ SETTINGS: dict[str, Any] = {
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "lambda_l2": 14.0,
+    "max_bin": 63,  # as good as LightGBM's 255, in a quarter of the memory
     "boost_from_average": False,  # a fold may lack a class, whose log-odds are then not to be had
     "deterministic": True,
     "force_col_wise": True,  # the choice between row-wise and column-wise is else made by timing both

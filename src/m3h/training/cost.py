@@ -11,6 +11,8 @@ import torch
 
 from m3h.dataset.basis import BINNED, BINS
 from m3h.network.network import Network, Shape
+from m3h.training.additive import FOLDS
+from m3h.training.boosted import SETTINGS
 from m3h.training.predict import CHUNK
 from m3h.training.stage import FITS
 from m3h.training.trial import Trial
@@ -122,6 +124,8 @@ def shared_bytes(shape: Shape, batch: int, samples: int) -> int:
         if preset.trees:
             # the values of all samples; of each fit those of its rows, of the rows held out, and in bins
             before += (4 + 14 * FITS) * shape.inputs * samples
+            # the sums of gradients by bin that each fold keeps for each leaf
+            before += FITS * FOLDS * SETTINGS["num_leaves"] * SETTINGS["max_bin"] * 16 * shape.inputs
     clustering = any(slot.kind == "clustering" for slot in shape.slots)
     space = 4 * inputs + 64 * samples * preset.token_width * 4 if clustering else 0
     return inputs + before + max(scaling, batches + space) + LIBRARIES
