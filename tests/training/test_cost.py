@@ -58,7 +58,7 @@ def test_memory_is_a_share_of_the_machines() -> None:
 PEAK = """
 import json, os, resource, sys
 sys.path.insert(0, sys.argv[1])
-import sklearn.cluster, sklearn.decomposition
+import lightgbm, sklearn.cluster, sklearn.decomposition
 from made import make_dataset, make_wide
 from m3h.study.presets import PRESETS, Protocol
 from m3h.training.cost import fleet_bytes
@@ -66,11 +66,11 @@ from m3h.training.fleet import train_fleet
 from m3h.training.forming import trial_shape
 from m3h.training.trial import make_trial
 
-def measure(names, wide, update, members):
+def measure(names, wide, update, members, preset):
     data = make_wide(rows=1500, widths=(6, 451, 2304, 2084)) if wide else make_dataset(samples=1200)
     protocol = Protocol(epochs=1, batch_sizes=(256,), update=update)
     rates = [1e-4 * (1 + number) for number in range(members)]
-    plan = [make_trial(data, names, preset=PRESETS["paper"], protocol=protocol, learning_rate=rate) for rate in rates]
+    plan = [make_trial(data, names, preset=PRESETS[preset], protocol=protocol, learning_rate=rate) for rate in rates]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     done = train_fleet(data, plan)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -83,9 +83,10 @@ for case in json.loads(sys.argv[2]):
     os.wait()
 """
 CASES = {
-    "a small network of many tasks": (["death", "sepsis", "unit", "stay"], False, "joint", 40),
-    "pairs at the paper's width": (["death", "stay"], True, "sequential", 9),
-    "a clustering with its decoder": (["death", "group"], True, "joint", 5),
+    "a small network of many tasks": (["death", "sepsis", "unit", "stay"], False, "joint", 40, "paper"),
+    "pairs at the paper's width": (["death", "stay"], True, "sequential", 9, "paper"),
+    "a clustering with its decoder": (["death", "group"], True, "joint", 5, "paper"),
+    "an additive model and trees": (["death"], True, "joint", 1, "m3h"),
 }
 
 

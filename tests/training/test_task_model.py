@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import r2_score
 
 from m3h.training.additive import side_by_side
-from m3h.training.task_model import TaskModels, evidence_of, fit_task
+from m3h.training.task_model import TaskModels, fit_task
 from made import make_ground
 
 
@@ -34,14 +34,6 @@ def test_the_model_says_of_new_rows_what_was_said_of_them(made: tuple[np.ndarray
         again.evidence(["a/b", "group"], own.blocks, rows), models.evidence(["a/b"], own.blocks, rows), rtol=0, atol=0
     )
     assert again.models["a/b"].additive.chosen == fitted.model.additive.chosen
-
-
-def test_evidence_of_regressions_is_in_units_of_their_scale() -> None:
-    x = np.random.default_rng(3).normal(size=(200, 2))
-    y = 1000 + 20 * x[:, 0]
-    fitted = fit_task(make_ground(x, 200), y, "regression", 1)
-    said = evidence_of([(fitted.model, fitted.outputs)])[:, 0].numpy() * fitted.model.scale
-    np.testing.assert_allclose(said, y, atol=15)
 
 
 def test_half_of_each_unless_one_is_better_beyond_doubt(made: tuple[np.ndarray, np.random.Generator]) -> None:

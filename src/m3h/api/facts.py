@@ -66,7 +66,7 @@ def facts(
         },
         "grid": [canonical(setting) for setting in settings],
         "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "numpy", "scikit-learn", "duckdb", "polars")},
+        | {name: version(name) for name in ("torch", "lightgbm", "numpy", "scikit-learn", "duckdb", "polars")},
         "data": {"fingerprint": data.fingerprint, "tables": dict(data.facts.get("fingerprints", {}))},
         "seconds": watch.seconds,
         "peak_memory_mb": watch.memory,

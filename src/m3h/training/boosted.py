@@ -66,7 +66,6 @@ class Boosted:
         import lightgbm
 
         filled = np.where(np.isnan(values), self.usual, values)
-        filled = np.where(np.isnan(values), self.usual, values)
         total = np.zeros((len(values), self.start.shape[1]))
         for text in self.texts if len(values) else ():
             if text:
@@ -132,7 +131,10 @@ def binned_values(ground: Ground) -> lightgbm.Dataset:
 def _usual(values: Float32) -> Float32:
     """Medians of the columns that were measured of everybody, else NaN."""
     # columns without a hole: the median of anything else is NaN, as wanted
-    return np.asarray(np.median(values, axis=0)) if len(values) else np.full(values.shape[1], np.nan, np.float32)
+    if not len(values):
+        return np.full(values.shape[1], np.nan, np.float32)
+    # the mean of the two in the middle may be beyond float32 on the way
+    return np.asarray([np.median(column.astype(np.float64)) for column in values.T], np.float32)
 
 
 class _Fold:

@@ -24,7 +24,7 @@ def finish(
 ) -> list[TrainedNetwork]:
     """One network per member of the fleet, with its predictions if asked for; ``seconds`` is left to the caller."""
     fleet.adam.zero()
-    set_gates(prepared.material, fleet, dataset)
+    set_gates(prepared.material, fleet, dataset, {name: one.model.centre for name, one in task_models.items()})
     state = fleet.network.state_dict()
     raw = (
         predict.run(fleet.network, prepared.material, prepared.material.evaluate, fleet.evidence) if evaluate else None
@@ -38,17 +38,18 @@ def finish(
         groupings = {}
         if raw is not None and good and space is not None:
             groupings = {slot: predict.Grouping(centre, prepared.fixed) for slot, centre in own.items()}
+        kept = prepared.stage.models(task_models, trial.tasks) if task_models else None
         results.append(
             TrainedNetwork(
                 trial=trial,
                 shape=fleet.shape,
                 state={name: value[fleet.own(member)].detach().cpu().clone() for name, value in state.items()},
                 scaler=prepared.material.scaler,
-                task_models=prepared.stage.models(task_models, trial.tasks) if task_models else None,
+                task_models=kept,
                 space=space,
                 centres={trial.tasks[slot]: centre for slot, centre in own.items()},
                 evaluated=prepared.material.evaluate,
-                predictions=predict.member(raw, member, trial.tasks, fleet.shape.slots, groupings)
+                predictions=predict.member(raw, member, trial.tasks, fleet.shape.slots, groupings, kept)
                 if raw is not None and good
                 else {},
                 attention=raw.attention[member] if raw is not None and good else np.zeros((0, 0)),

@@ -135,7 +135,6 @@ class FleetTraining:
             )
         shape = trial_shape(dataset, first)
         self.shape, self.slots, self.contrastive = shape, len(shape.slots), shape.contrasting
-        self.targets = Targets.of(dataset, fleet, first.device)
         self.batches = first.epochs * batch_count(len(self.material.train), first.batch_size)
 
     def run(self, evaluate: bool, progress: Progress, each_batch: Callable[[], None]) -> list[TrainedNetwork]:
@@ -144,6 +143,8 @@ class FleetTraining:
         task_models = self._task_models(each_batch, lambda part: progress(part * TASK_MODELS_SHARE))
         before = TASK_MODELS_SHARE if task_models else 0.0
         sets = [trial.tasks for trial in self.fleet]
+        self.centres = {name: fitted.model.centre for name, fitted in task_models.items()}
+        self.targets = Targets.of(self.dataset, self.fleet, self.first.device, self.centres)
         evidence = self.prepared.stage.evidence(task_models, sets) if task_models else None
         copies, train = self.shape.preset.copies, self.material.train
         parts = held_parts(self.dataset, train, copies) if copies > 1 else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -35,10 +37,10 @@ def held_parts(dataset: Dataset, train: Rows, copies: int) -> NDArray[np.int64]:
 
 
 @torch.no_grad()
-def set_gates(material: Material, fleet: Members, dataset: Dataset) -> None:
+def set_gates(material: Material, fleet: Members, dataset: Dataset, centres: Mapping[str, float]) -> None:
     """Choose each task's gate: of :data:`GATES` the one with the least loss, if beyond doubt, where every row is
-    corrected by the copy that was kept from it. Nothing to choose with one copy, or without evidence. Losses are taken
-    on the CPU: not every device has float64."""
+    corrected by the copy that was kept from it; outputs of regressions are around their ``centres``. Nothing to choose
+    with one copy, or without evidence. Losses are taken on the CPU: not every device has float64."""
     evidence = fleet.network.evidence
     if evidence is None or fleet.evidence is None or fleet.held is None:
         return
@@ -52,7 +54,8 @@ def set_gates(material: Material, fleet: Members, dataset: Dataset) -> None:
         for member, trial in enumerate(fleet.trials):
             mine = evidence.own(own[member : member + 1], slot)[0]  # (row, outputs)
             held = said[fleet.own(member)][copy, torch.arange(len(rows))]
-            labels = torch.from_numpy(dataset.labels[trial.tasks[slot]].values[material.train])
+            name = trial.tasks[slot]
+            labels = torch.from_numpy(dataset.labels[name].values[material.train] - centres.get(name, 0.0))
             known = ~torch.isnan(labels)
             if not known.any():
                 continue

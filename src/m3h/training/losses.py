@@ -102,7 +102,9 @@ def start_regression(labels: NDArray[np.float64], width: int, preset: Preset) ->
     """The median of the labels, which is where absolute error is least."""
     if len(labels) == 0:
         return Start()
-    deviation = float(labels.std()) if preset.target_scale == "deviation" else 1.0
+    # task models are in units of the deviation
+    by_deviation = preset.target_scale == "deviation" or preset.additive
+    deviation = float(labels.std()) if by_deviation else 1.0
     scale = deviation if deviation > 0 else 1.0
     return Start(bias=(float(np.median(labels)) / scale,) if preset.regression_start else None, scale=scale)
 

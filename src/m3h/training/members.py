@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,7 +29,7 @@ CONTRASTIVE = -1
 @dataclass(frozen=True)
 class Targets:
     """Labels of all tasks of a fleet: ``known`` and ``value`` (task, sample) on the device, the former also as
-    ``labelled`` on the CPU; ``place`` of each task."""
+    ``labelled`` on the CPU; ``place`` of each task. Values of a regression are around its ``centre``."""
 
     place: dict[str, int]
     labelled: NDArray[np.bool_]
@@ -37,10 +37,11 @@ class Targets:
     value: Float[Tensor, "task sample"]
 
     @staticmethod
-    def of(dataset: Dataset, fleet: Sequence[Trial], device: str) -> Targets:
-        """The labels of all tasks that any member has."""
+    def of(dataset: Dataset, fleet: Sequence[Trial], device: str, centres: Mapping[str, float]) -> Targets:
+        """The labels of all tasks that any member has; ``centres`` of tasks are 0 where not given. They are subtracted
+        before numbers become float32, which has seven digits."""
         names = list(dict.fromkeys(name for trial in fleet for name in trial.tasks))
-        values = np.stack([dataset.labels[name].values for name in names])
+        values = np.stack([dataset.labels[name].values - centres.get(name, 0.0) for name in names])
         labelled = ~np.isnan(values)
         return Targets(
             place={name: number for number, name in enumerate(names)},

@@ -20,7 +20,8 @@ from m3h.training.batches import Material, input_widths, material
 from m3h.training.clusters import assign
 
 if TYPE_CHECKING:
-    from m3h.training.trained import TrainedNetwork
+    from m3h.training.task_model import TaskModels
+from m3h.training.trained import TrainedNetwork
 
 #: Rows of one forward pass; fixed, so that the same rows always give the same bytes.
 CHUNK = 512
@@ -119,8 +120,10 @@ class Grouping:
     fixed: NDArray[np.float64]
 
 
-def prediction(kind: Kind, raw: Raw, member: int, slot: int, grouping: Grouping | None = None) -> Prediction:
-    """One member's prediction for one slot.
+def prediction(
+    kind: Kind, raw: Raw, member: int, slot: int, grouping: Grouping | None = None, centre: float = 0.0
+) -> Prediction:
+    """One member's prediction for one slot; ``centre`` is what outputs of a regression are around.
 
     Binary: probability (row,); multiclass: probabilities (row, classes); regression: value in the task's unit (row,);
     clustering: cluster number, latent, place in the fixed space and reconstruction error.
@@ -136,15 +139,22 @@ def prediction(kind: Kind, raw: Raw, member: int, slot: int, grouping: Grouping 
     y = raw.heads[slot][member]
     if kind == "multiclass":
         return Prediction(values=softmax(y))
-    return Prediction(values=probability(y[:, 0]) if kind == "binary" else y[:, 0])
+    return Prediction(values=probability(y[:, 0]) if kind == "binary" else y[:, 0] + centre)
 
 
 def member(
-    raw: Raw, number: int, tasks: Sequence[str], slots: Sequence[Slot], groupings: Mapping[int, Grouping]
+    raw: Raw,
+    number: int,
+    tasks: Sequence[str],
+    slots: Sequence[Slot],
+    groupings: Mapping[int, Grouping],
+    models: TaskModels | None,
 ) -> dict[str, Prediction]:
-    """All predictions of one member, by task."""
+    """All predictions of one member, by task; ``models`` are the task models that it corrects."""
+    centres = {} if models is None else {name: model.centre for name, model in models.models.items()}
     return {
-        name: prediction(slots[slot].kind, raw, number, slot, groupings.get(slot)) for slot, name in enumerate(tasks)
+        name: prediction(slots[slot].kind, raw, number, slot, groupings.get(slot), centres.get(name, 0.0))
+        for slot, name in enumerate(tasks)
     }
 
 
@@ -170,7 +180,8 @@ def apply(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> tuple[dict[s
         fixed = trained.space.place(data.flat(rows))
         tasks = enumerate(trained.trial.tasks)
         groupings = {n: Grouping(trained.centres[name], fixed) for n, name in tasks if name in trained.centres}
-    return member(raw, 0, trained.trial.tasks, trained.shape.slots, groupings), raw.attention[0]
+    said = member(raw, 0, trained.trial.tasks, trained.shape.slots, groupings, trained.task_models)
+    return said, raw.attention[0]
 
 
 def _evidence(trained: TrainedNetwork, dataset: Dataset) -> Tensor | None:

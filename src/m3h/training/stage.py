@@ -114,10 +114,7 @@ class TaskModelStage:
     def evidence(self, fitted: Mapping[str, Fitted], sets: Sequence[Sequence[str]]) -> Float[Tensor, "set sample _"]:
         """What the models said of all samples (set, sample, evidence), for each of several sets of tasks of equal
         shape; see m3h.network.evidence."""
-        parts = [
-            evidence_of([(fitted[name].model, fitted[name].outputs) for name in tasks if name in fitted])
-            for tasks in sets
-        ]
+        parts = [evidence_of([fitted[name].outputs for name in tasks if name in fitted]) for tasks in sets]
         return torch.stack(parts)
 
 

@@ -75,7 +75,7 @@ class TaskModels:
         """What the models say of some rows (1, row, evidence); see m3h.network.evidence."""
         functions, values = torch.from_numpy(self.basis.apply(blocks, rows)), side_by_side(blocks, rows)
         own = [self.models[name] for name in tasks if name in self.models]
-        return evidence_of([(model, model.outputs(functions, blocks, values, rows)) for model in own])[None]
+        return evidence_of([model.outputs(functions, blocks, values, rows) for model in own])[None]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, for a checkpoint."""
@@ -96,9 +96,9 @@ class TaskModels:
         return TaskModels(Basis.from_arrays(arrays, sources), models)
 
 
-def evidence_of(said: Sequence[tuple[TaskModel, Float32]]) -> Tensor:
-    """Outputs (row, outputs) of several models side by side (row, evidence); of regressions in units of their scale."""
-    return torch.from_numpy(np.concatenate([y + np.float32(m.centre / m.scale) for m, y in said], 1, dtype=np.float32))
+def evidence_of(said: Sequence[Float32]) -> Tensor:
+    """Outputs (row, outputs) of several models side by side (row, evidence)."""
+    return torch.from_numpy(np.concatenate(said, 1))
 
 
 @dataclass(frozen=True)
