@@ -232,6 +232,23 @@ class Tuning:
         return float(np.mean(known)) if known else float("nan")
 
 
+def crosswise(tuning: Tuning, tasks: Sequence[str]) -> float:
+    """Mean over tasks and folds of the setting that is best on the other folds: not flattered by the choice, but for
+    the number of trees, which all folds had a say in."""
+    means = []
+    for task in tasks:
+        tried = [tuning.found[task][number].scores for number in sorted(tuning.found.get(task, {}))]
+        scores = np.array(tried, dtype=np.float64)  # (setting, fold)
+        found = []
+        for fold in range(scores.shape[1]) if tried else ():
+            others = np.nan_to_num(np.delete(scores, fold, axis=1), nan=-np.inf).mean(1)
+            if np.isfinite(others).any():
+                found.append(scores[int(np.argmax(others)), fold])
+        if found and not np.isnan(found).all():
+            means.append(float(np.nanmean(found)))
+    return float(np.mean(means)) if means else float("nan")
+
+
 def best_of(tried: dict[int, Tried]) -> int:
     """The setting with the highest mean, the first of equals; without any score, the first tried."""
     return max(sorted(tried), key=lambda number: np.nan_to_num(tried[number].mean, nan=-np.inf))
@@ -279,6 +296,7 @@ def told(data: Dataset, tuning: Tuning, tasks: Sequence[str]) -> str:
     mean, least = tuning.mean(tasks), LEAST.get(data.name)
     tried = min((len(tuning.found.get(task, {})) for task in tasks), default=0)
     text = f"{data.name}: LightGBM tuned with {tried} of {SETTINGS} settings over {len(tasks)} tasks, mean {mean:.4f}"
+    text += f", chosen and scored crosswise {crosswise(tuning, tasks):.4f}"
     if least is not None and set(tasks) == set(labelled(data)) and mean < least:
         text += f"\nBROKEN OPPONENT: the mean is below {least}; nothing may be compared with it"
     return text
