@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -88,19 +88,33 @@ def test_a_stop_by_hand_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "Traceback" not in done.err
 
 
-def test_a_stop_in_the_midst_of_a_query_is_a_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+COUNTING = """
+import signal
+import duckdb
+from m3h.cli.main import main
+from m3h.study.spec import Study
+# whoever starts tests in the background may have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+query = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
+Study.read = lambda path: duckdb.sql(query).fetchall()
+main(["check", "study.toml"])
+"""
+
+
+def test_a_stop_in_the_midst_of_a_query_is_a_stop(tmp_path: Path) -> None:
     """DuckDB makes its own error of what a signal raises; here one that comes while it counts for ever."""
-
-    def counting(path: Path) -> None:
-        import duckdb
-
-        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-        duckdb.sql("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b").fetchall()
-
-    monkeypatch.setattr("m3h.study.spec.Study.read", counting)
-    done = call("check", tmp_path / "study.toml")
-    assert done.status == 130
-    assert "Traceback" not in done.err and done.err.splitlines()[-1].startswith("m3h: stopped")
+    command = [sys.executable, "-c", COUNTING]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "reading the study\n"
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, rest = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in rest and rest.splitlines()[-1].startswith("m3h: stopped")
 
 
 @pytest.mark.parametrize(
