@@ -1,4 +1,4 @@
-"""Gradient-boosted trees of one task (LightGBM): what features say together, beyond additive models.
+"""Gradient-boosted trees of one task (LightGBM, Ke et al. 2017): what features say together, beyond additive models.
 
 As additive models they are fitted in each fold of the rows fitted on without that fold, the number of trees is the one
 with the least loss on the rows held out, and the mean of the folds' trees answers. All other settings are the same for
@@ -91,9 +91,8 @@ def fit_boosted(
 ) -> tuple[Boosted, Float32]:
     """The trees of one task from labels ``y`` (row,) of the rows fitted on, NaN = unlabelled, and the outputs (row,
     outputs) that each of these rows has from the fold that held it out. Works in the caller's thread."""
-    values = ground.values[ground.train]
-    binned = binned_values(ground) if values.size else None
-    folds = [_Fold(values, binned, Objective(y, kind, width, ~out), out, seed) for out in ground.held]
+    table = _table(ground)
+    folds = [_Fold(table, Objective(y, kind, width, ~out), out, seed) for out in ground.held]
     start = np.stack([fold.start for fold in folds])
     held = np.zeros((len(y), width), np.float32)
     for fold in folds:
@@ -108,58 +107,65 @@ def fit_boosted(
             break
         least, trees, best = loss, trees + STEP, held
     texts = tuple(fold.text(trees) for fold in folds) if trees else ()
-    return Boosted(texts, start, _usual(values)), best
+    return Boosted(texts, start, table.usual), best
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What the trees of all tasks read of the rows fitted on: values (row, columns), the same in LightGBM's bins, and
+    medians (columns,) of what was measured of everybody, else NaN."""
+
+    values: Float32
+    binned: lightgbm.Dataset | None
+    usual: Float32
 
 
 _one_at_a_time = threading.Lock()
 
 
-def binned_values(ground: Ground) -> lightgbm.Dataset:
-    """The values of the rows fitted on in LightGBM's bins, kept with the ground: with thousands of columns, finding
-    bins takes as long as growing trees. Bins know no label."""
+def _table(ground: Ground) -> _Table:
+    """Made once and kept with the ground: with thousands of columns, finding bins takes as long as growing trees. Bins
+    know no label."""
     with _one_at_a_time:
         if "boosted" not in ground.kept:
             import lightgbm
 
-            values = ground.values[ground.train]
-            made = lightgbm.Dataset(values, np.zeros(len(values)), params=SETTINGS)
-            ground.kept["boosted"] = made.construct()
-        found: lightgbm.Dataset = ground.kept["boosted"]
+            values, binned = ground.values[ground.train], None
+            if values.size:
+                binned = lightgbm.Dataset(values, np.zeros(len(values)), params=SETTINGS).construct()
+            ground.kept["boosted"] = _Table(values, binned, _usual(values))
+        found: _Table = ground.kept["boosted"]
         return found
 
 
 def _usual(values: Float32) -> Float32:
-    """Medians of the columns that were measured of everybody, else NaN."""
-    # columns without a hole: the median of anything else is NaN, as wanted
     if not len(values):
         return np.full(values.shape[1], np.nan, np.float32)
-    # the mean of the two in the middle may be beyond float32 on the way
+    # float64, as the mean of the two in the middle may be beyond float32 on the way; NaN of a column with holes
     return np.asarray([np.median(column.astype(np.float64)) for column in values.T], np.float32)
 
 
 class _Fold:
     """The trees of one fold while they grow."""
 
-    def __init__(
-        self, values: Float32, binned: lightgbm.Dataset | None, of: Objective, out: NDArray[np.bool_], seed: int
-    ) -> None:
+    def __init__(self, table: _Table, of: Objective, out: NDArray[np.bool_], seed: int) -> None:
         import lightgbm
 
         self.start = of.start().numpy()
         self.held = np.flatnonzero(out)
-        self._asked, self._outputs = values[out], of.outputs
+        self._asked, self._outputs = table.values[out], of.outputs
         self._booster: lightgbm.Booster | None = None
-        if binned is not None and len(of.rows):
+        if table.binned is not None and len(of.rows):
             settings = SETTINGS | {
                 "objective": of.kind,
-                "feature_fraction": min(COLUMN_SHARE, COLUMNS / values.shape[1]),
+                "feature_fraction": min(COLUMN_SHARE, COLUMNS / table.values.shape[1]),
                 "seed": seed,
             }
             if of.kind == "multiclass":
                 settings["num_class"] = of.outputs
             labels = of.truth.argmax(1) if of.kind == "multiclass" else of.truth[:, 0]
             start = np.tile(self.start, (len(of.rows), 1)).squeeze(1 if of.outputs == 1 else ())
-            data = binned.subset(of.rows.tolist(), settings).construct()
+            data = table.binned.subset(of.rows.tolist(), settings).construct()
             data.set_label(labels.numpy()).set_init_score(start)
             self._booster = lightgbm.Booster(settings, data)
 

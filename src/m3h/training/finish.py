@@ -70,9 +70,7 @@ def _centres(prepared: Prepared, fleet: Members, dataset: Dataset) -> Centres:
     if not slots:
         return {}
     latents = predict.latents(fleet.network, prepared.material, prepared.material.train, slots, fleet.evidence)
-    jobs = [
-        (member, slot) for member in [number for number, why in enumerate(fleet.failed) if not why] for slot in slots
-    ]
+    jobs = [(member, slot) for member, why in enumerate(fleet.failed) if not why for slot in slots]
     clusters = [dataset.labels[fleet.trials[member].tasks[slot]].task.clusters for member, slot in jobs]
     found = centres([latents[slot][member] for member, slot in jobs], clusters, prepared.seed)
     return dict(zip(jobs, found, strict=True))

@@ -133,8 +133,10 @@ def fit_task(
     if not trees:
         return Fitted(TaskModel(additive, None, 0.0, scale, centre), outputs)
     boosted, held = fit_boosted(ground, y, kind, width, seed, alive)
-    said = boosted.outputs(ground.values)
+    said = np.empty_like(outputs)
     said[ground.train] = held
+    others = np.setdiff1d(np.arange(len(said)), ground.train)
+    said[others] = boosted.outputs(ground.values[others])
     share = _share(kind, outputs[ground.train], held, y)
     return Fitted(TaskModel(additive, boosted if share else None, share, scale, centre), _mixed(outputs, said, share))
 
