@@ -17,6 +17,7 @@ import polars as pl
 
 from m3h.core.errors import DataError
 from m3h.core.fingerprint import file_fingerprint, fingerprint
+from m3h.core.stopping import interrupted_at_a_stop
 from m3h.hospital import files
 from m3h.hospital.damage import csv_damage
 from m3h.hospital.sql import literal
@@ -258,6 +259,7 @@ def connect(spill: Path) -> duckdb.DuckDBPyConnection:
     limit = max(1250, 250 * (os.cpu_count() or 1))
     limits = {"memory_limit": f"{limit}MB", "temp_directory": str(spill / "spill")}
     connection = duckdb.connect(":memory:", config={**_OFFLINE, **limits})
+    interrupted_at_a_stop(connection)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
 
