@@ -101,9 +101,11 @@ def _of_kind(kind: str, signal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]
     return (5 + 2 * signal, ()) if kind == "regression" else (np.zeros(len(signal)), ())
 
 
-def make_ground(x: np.ndarray, train: int, modality: str = "tabular") -> Ground:
-    """Ground of columns x (row, columns) whose first ``train`` rows, a patient each, are fitted on."""
+def make_ground(x: np.ndarray, train: int, modality: str = "tabular", patients: np.ndarray | None = None) -> Ground:
+    """Ground of columns x (row, columns) whose first ``train`` rows are fitted on; of ``patients``, or a patient
+    each."""
     names = tuple(f"c{number}" for number in range(x.shape[1]))
     block = Block("labs", modality, x.astype(np.float32), np.ones(len(x), bool), names, ("",) * len(names))
     rows = np.arange(train)
-    return Ground.of({"labs": block}, rows, folds(np.array([f"{row:05d}" for row in range(len(x))]), rows, 4, 0))
+    patients = np.array([f"{row:05d}" for row in range(len(x))]) if patients is None else patients
+    return Ground.of({"labs": block}, rows, patients, folds(patients, rows, 4, 0))

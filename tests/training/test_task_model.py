@@ -12,7 +12,7 @@ from m3h.training.task_model import TaskModels, fit_task
 from made import make_ground
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def made() -> tuple[np.ndarray, np.random.Generator]:
     random = np.random.default_rng(0)
     return random.normal(size=(1200, 10)), random
@@ -45,7 +45,10 @@ def test_half_of_each_unless_one_is_better_beyond_doubt(made: tuple[np.ndarray, 
     region = 4.0 * (np.abs(x[:, :3]).max(1) < 0.9) * (x[:, 3] > 0) + 0.3 * random.normal(size=len(x))
     assert fit_task(own, region, "regression", 1, trees=True).model.share >= 0.5
     noise = random.normal(size=len(x))
-    assert fit_task(own, noise, "regression", 1, trees=True).model.share == 0.5
+    assert fit_task(own, (noise > 0).astype(float), "binary", 1, trees=True).model.share == 0.5
+    nothing = fit_task(own, noise, "regression", 1, trees=True)
+    assert nothing.model.centre == pytest.approx(np.median(noise[:900]))
+    assert not nothing.outputs.any()
 
 
 def test_both_together_are_better_than_either(made: tuple[np.ndarray, np.random.Generator]) -> None:
@@ -55,3 +58,32 @@ def test_both_together_are_better_than_either(made: tuple[np.ndarray, np.random.
     both, plain = (fit_task(own, y, "regression", 1, trees=trees) for trees in (True, False))
     assert plain.model.boosted is None
     assert r2_score(y[900:], both.outputs[900:, 0]) > r2_score(y[900:], plain.outputs[900:, 0]) + 0.01
+
+
+def test_what_two_patients_decide_is_not_believed() -> None:
+    """Two far values that a feature tells have the best squared error of all in cross-validation, and prove nothing;
+    twenty do."""
+    random = np.random.default_rng(3)
+    x = random.normal(size=(240, 4))
+    for many, believed in ((2, False), (20, True)):
+        y = random.normal(size=len(x))
+        x[:, 0] = 0.0
+        x[:many, 0], y[:many] = 1.0, 50.0
+        mixed = random.permutation(len(x))
+        fitted = fit_task(make_ground(x[mixed], 240), y[mixed] + 1e3, "regression", 1, trees=True)
+        assert (np.ptp(fitted.outputs) > 0.1) == believed
+        if not believed:
+            assert fitted.model.centre == pytest.approx(np.median(y) + 1e3)
+            assert fitted.model.boosted is None
+
+
+def test_a_patient_seen_often_is_one_patient() -> None:
+    """Forty rows of two patients are no more proof than two rows."""
+    random = np.random.default_rng(4)
+    x = random.normal(size=(280, 4))
+    y, patients = random.normal(size=len(x)), np.array([f"{row:05d}" for row in range(len(x))])
+    x[:, 0] = 0.0
+    x[:40, 0], y[:40] = 1.0, 50.0
+    assert np.ptp(fit_task(make_ground(x, 280), y, "regression", 1).outputs) > 0.1
+    patients[:20], patients[20:40] = "a", "b"
+    assert np.ptp(fit_task(make_ground(x, 280, patients=patients), y, "regression", 1).outputs) == 0

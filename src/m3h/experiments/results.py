@@ -22,7 +22,9 @@ KEPT = frozenset((LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm"))
 OWN = (
     KEPT
     | frozenset(("scores.csv", "differences.csv", "attention.csv", "predictions.parquet", "tim.csv", "search.csv"))
-    | frozenset(("run.json", "report.html", "paper.csv", "model"))
+    | frozenset(("calibration.csv", "calibration_curve.csv", "decision.csv", "operating.csv", "conformal.csv"))
+    | frozenset(("subgroups.csv", "sources.csv", "features.csv", "robustness.csv", "gates.csv"))
+    | frozenset(("held.parquet", "run.json", "report.html", "paper.csv", "model"))
 )
 
 

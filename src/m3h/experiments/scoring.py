@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from m3h.dataset.dataset import Dataset
+from m3h.dataset.dataset import Dataset, Rows
 from m3h.evaluation.compare import difference
 from m3h.evaluation.intervals import patient_draws
 from m3h.evaluation.scores import Prediction, score
@@ -82,7 +82,7 @@ def score_tables(dataset: Dataset, models: Sequence[Model]) -> tuple[pl.DataFram
                 | {"preset_b": b.preset, "difference": gap.difference, "relative": gap.relative}
                 | {"low": gap.low, "high": gap.high}
             )
-    return _frame(scores, SCORES), _frame(gaps, DIFFERENCES)
+    return table_of(scores, SCORES), table_of(gaps, DIFFERENCES)
 
 
 def _pairs(models: Sequence[Model]) -> Iterator[tuple[Model, Model]]:
@@ -92,9 +92,10 @@ def _pairs(models: Sequence[Model]) -> Iterator[tuple[Model, Model]]:
             yield from ((a, b) for b in models if b.role not in (a.role, "best"))
 
 
-def prediction_table(dataset: Dataset, models: Sequence[Model]) -> pl.DataFrame:
-    """predictions.parquet: a row per test sample, task and model; for several classes, a row per class."""
-    rows = dataset.test_rows
+def prediction_table(dataset: Dataset, models: Sequence[Model], rows: Rows | None = None) -> pl.DataFrame:
+    """predictions.parquet: a row per test sample, task and model; for several classes, a row per class. ``rows`` are
+    those that the models predict, by default the test rows."""
+    rows = dataset.test_rows if rows is None else rows
     ids = {"sample": dataset.ids[rows], "patient": dataset.patients[rows]}
     parts = [pl.DataFrame(schema=PREDICTIONS)]
     for model in models:
@@ -137,10 +138,10 @@ def attention_table(networks: Sequence[TrainedNetwork], preset: str) -> pl.DataF
         for i, asks in enumerate(network.trial.tasks)
         for j, answers in enumerate(network.trial.tasks)
     ]
-    return _frame(rows, ATTENTION)
+    return table_of(rows, ATTENTION)
 
 
-def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
+def table_of(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
     """A table in the order of ``schema``; what is not a number is empty."""
     whole = [{name: row.get(name) for name in schema} for row in rows]
     frame = pl.DataFrame(whole, schema=dict(schema), orient="row")

@@ -67,28 +67,37 @@ class Additive:
             out = out + _pair_functions(self.pairs, blocks, rows).T @ torch.from_numpy(self.pair_weight)
         return np.asarray(out.numpy())
 
+    @staticmethod
+    def nothing(ground: Ground, width: int) -> Additive:
+        """The model that says 0 of everybody."""
+        weight, bias = np.zeros((ground.basis.columns, width), np.float32), np.zeros(width, np.float32)
+        none = Pairs.fit(ground.blocks, [], ground.train[:0])
+        return Additive(weight, bias, none, np.zeros((0, width), np.float32), (np.inf, np.inf, np.inf, 0.0))
+
 
 @dataclass(frozen=True)
 class Ground:
     """What the models of one fold's tasks have in common: the blocks, their functions (columns, sample) and those of
-    the rows fitted on, these rows, and their division into parts by patient; ``held`` bool (row,) for each part,
-    and what else is ``kept`` because all tasks take it."""
+    the rows fitted on, these rows, their ``patients`` (row,) as numbers and their division into parts by patient;
+    ``held`` bool (row,) for each part, and what else is ``kept`` because all tasks take it."""
 
     blocks: Mapping[str, Block]
     basis: Basis
     functions: Tensor
     fitted: Tensor
     train: Rows
+    patients: Rows
     held: Sequence[NDArray[np.bool_]]
     kept: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @staticmethod
-    def of(blocks: Mapping[str, Block], train: Rows, parts: Sequence[Rows]) -> Ground:
-        """Fit the functions on ``train``."""
+    def of(blocks: Mapping[str, Block], train: Rows, patients: NDArray[Any], parts: Sequence[Rows]) -> Ground:
+        """Fit the functions on ``train``; ``patients`` (sample,) of all samples."""
         basis = Basis.fit(blocks, train)
         functions = torch.from_numpy(basis.apply(blocks))
         held = [np.isin(train, part) for part in parts]
-        return Ground(blocks, basis, functions, functions[:, torch.from_numpy(train)], train, held)
+        own = np.unique(patients[train], return_inverse=True)[1]
+        return Ground(blocks, basis, functions, functions[:, torch.from_numpy(train)], train, own, held)
 
     @cached_property
     def values(self) -> Float32:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,15 +63,17 @@ class Boosted:
     def outputs(self, values: Float32) -> Float32:
         """Outputs (row, outputs) from values (row, columns) as encoded, NaN = not measured; log-odds, log-odds per
         class, or values in units of the task's scale around its centre."""
-        import lightgbm
-
         filled = np.where(np.isnan(values), self.usual, values)
         total = np.zeros((len(values), self.start.shape[1]))
-        for text in self.texts if len(values) else ():
-            if text:
-                trees = lightgbm.Booster(model_str=text)
-                total += np.asarray(trees.predict(filled, raw_score=True, num_threads=1)).reshape(total.shape)
+        for trees in self.read() if len(values) else ():
+            total += np.asarray(trees.predict(filled, raw_score=True, num_threads=1)).reshape(total.shape)
         return np.asarray(self.start.astype(np.float64).mean(0) + total / len(self.start), np.float32)
+
+    def read(self) -> Iterable[lightgbm.Booster]:
+        """The trees of each fold that has any, read anew."""
+        import lightgbm
+
+        return (lightgbm.Booster(model_str=text) for text in self.texts if text)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, for a checkpoint."""

@@ -68,7 +68,9 @@ def dumps(trained: TrainedNetwork) -> bytes:
         for item in fields(prediction):
             if (value := getattr(prediction, item.name)) is not None:
                 tensors[f"predictions/{item.name}/{name}"] = _tensor(value)
-    entry = _entry(trained) | {"format": FORMAT, "failed": trained.failed, "predicted": list(trained.predictions)}
+    tensors |= {f"held/{name}": _tensor(value) for name, value in trained.held.items()}
+    entry = _entry(trained) | {"format": FORMAT, "failed": trained.failed}
+    entry |= {"predicted": list(trained.predictions), "held": list(trained.held)}
     return dump_tensors(tensors, metadata={"network": json.dumps(entry, sort_keys=True)})
 
 
@@ -89,6 +91,7 @@ def loads(content: bytes) -> TrainedNetwork:
             evaluated=tensors["evaluated"].numpy(),
             predictions={name: Prediction(**part) for name, part in parts.items()},
             attention=tensors["attention"].numpy(),
+            held={name: tensors[f"held/{name}"].numpy() for name in entry["held"]},
             failed=entry["failed"],
         )
     except (ValueError, KeyError, TypeError, SafetensorError) as error:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from m3h.dataset.dataset import Dataset
 from m3h.training import predict
 from m3h.training.clusters import centres
-from m3h.training.gates import set_gates
+from m3h.training.gates import HeldOut, set_gates
 from m3h.training.members import Members
 from m3h.training.prepared import Prepared
 from m3h.training.task_model import Fitted
@@ -24,7 +24,8 @@ def finish(
 ) -> list[TrainedNetwork]:
     """One network per member of the fleet, with its predictions if asked for; ``seconds`` is left to the caller."""
     fleet.adam.zero()
-    set_gates(prepared.material, fleet, dataset, {name: one.model.centre for name, one in task_models.items()})
+    around = {name: one.model.centre for name, one in task_models.items()}
+    held = set_gates(prepared.material, fleet, dataset, around)
     state = fleet.network.state_dict()
     raw = (
         predict.run(fleet.network, prepared.material, prepared.material.evaluate, fleet.evidence) if evaluate else None
@@ -53,11 +54,21 @@ def finish(
                 if raw is not None and good
                 else {},
                 attention=raw.attention[member] if raw is not None and good else np.zeros((0, 0)),
+                held=_held(fleet, held, member, around) if good and trial.fold is None else {},
                 failed=fleet.failed[member],
                 warnings=tuple(fleet.warnings[member]),
             )
         )
     return results
+
+
+def _held(fleet: Members, held: HeldOut, member: int, around: Mapping[str, float]) -> dict[str, NDArray[np.float32]]:
+    found = {}
+    for slot, name in enumerate(fleet.trials[member].tasks):
+        if (member, slot) in held:
+            values = predict.in_units(fleet.shape.slots[slot].kind, held[member, slot], around.get(name, 0.0))
+            found[name] = values.astype(np.float32)
+    return found
 
 
 def _clusterings(fleet: Members) -> list[int]:

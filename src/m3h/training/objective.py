@@ -68,12 +68,14 @@ def mean_loss(kind: Kind, outputs: Tensor, y: NDArray[np.float64]) -> float:
     return float(row_losses(kind, outputs, y).mean())
 
 
-def best_beyond_doubt(losses: Sequence[NDArray[np.float64]], doubt: float) -> int:
+def best_beyond_doubt(losses: Sequence[NDArray[np.float64]], patients: NDArray[np.int64], doubt: float) -> int:
     """Which of several choices has the least mean of its losses (row,), if it is less than the first's by more than
-    ``doubt`` standard errors of the difference; else 0. The best of several choices is so partly by chance."""
+    ``doubt`` standard errors of the difference; else 0. The best of several choices is so partly by chance. Rows of
+    one of the ``patients`` (row,) speak together: of many rows a few patients may decide, and that is no proof."""
     best = int(np.argmin([loss.mean() for loss in losses]))
     gain = losses[0] - losses[best]
-    return best if gain.mean() > doubt * gain.std() / math.sqrt(len(gain)) else 0
+    by_patient = np.bincount(patients, gain - gain.mean())
+    return best if gain.sum() > doubt * math.sqrt(np.square(by_patient).sum()) else 0
 
 
 def down(x: Tensor, w: Tensor) -> Tensor:

@@ -136,10 +136,15 @@ def prediction(
             fixed=grouping.fixed,
             reconstruction=raw.errors[slot][member],
         )
-    y = raw.heads[slot][member]
+    return Prediction(values=in_units(kind, raw.heads[slot][member], centre))
+
+
+def in_units(kind: Kind, outputs: NDArray[np.float64], centre: float = 0.0) -> NDArray[np.float64]:
+    """Outputs (row, outputs) as predictions: probability (row,), probabilities (row, classes), or value (row,) in the
+    task's unit, around ``centre``."""
     if kind == "multiclass":
-        return Prediction(values=softmax(y))
-    return Prediction(values=probability(y[:, 0]) if kind == "binary" else y[:, 0] + centre)
+        return softmax(outputs)
+    return probability(outputs[:, 0]) if kind == "binary" else outputs[:, 0] + centre
 
 
 def member(
@@ -174,7 +179,7 @@ def apply(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> tuple[dict[s
             next_step="encode the new tables with the encoders saved beside the network",
         )
     data = material(dataset, trained.trial.sources, rows, rows, scaler=trained.scaler)
-    raw = run(trained.network(), data, rows, _evidence(trained, dataset))
+    raw = run(trained.network(), data, rows, _evidence(trained, dataset, rows))
     groupings: dict[int, Grouping] = {}
     if trained.space is not None:
         fixed = trained.space.place(data.flat(rows))
@@ -184,10 +189,12 @@ def apply(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> tuple[dict[s
     return said, raw.attention[0]
 
 
-def _evidence(trained: TrainedNetwork, dataset: Dataset) -> Tensor | None:
-    """What the task models say of all samples of a dataset."""
+def _evidence(trained: TrainedNetwork, dataset: Dataset, rows: Rows) -> Tensor | None:
+    """What the task models say of ``rows``, among all samples of a dataset (copy, sample, evidence); NaN of others."""
     if trained.task_models is None:
         return None
     blocks = {name: dataset.blocks[name] for name in trained.trial.sources}
-    said = trained.task_models.evidence(trained.trial.tasks, blocks, np.arange(dataset.samples))
-    return said.expand(trained.shape.preset.copies, -1, -1)
+    said = trained.task_models.evidence(trained.trial.tasks, blocks, rows)[0]
+    among = torch.full((dataset.samples, said.shape[1]), torch.nan)
+    among[torch.from_numpy(rows)] = said
+    return among.expand(trained.shape.preset.copies, -1, -1)

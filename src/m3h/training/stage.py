@@ -15,7 +15,6 @@ from torch import Tensor
 from m3h.core import seeds
 from m3h.core.errors import TrainingError
 from m3h.dataset.dataset import Dataset, Rows
-from m3h.dataset.pairs import Pairs
 from m3h.dataset.split import folds
 from m3h.training.additive import FOLDS, Additive, Ground
 from m3h.training.task_model import Fitted, TaskModel, TaskModels, evidence_of, fit_task
@@ -59,7 +58,8 @@ class TaskModelStage:
                 next_step='gather more patients, or set additive = false or preset = "paper" in [network]',
             )
         parts = folds(self.dataset.patients, self.train, min(FOLDS, patients), self.dataset.seed)
-        return Ground.of({name: self.dataset.blocks[name] for name in self.sources}, self.train, parts)
+        blocks = {name: self.dataset.blocks[name] for name in self.sources}
+        return Ground.of(blocks, self.train, self.dataset.patients, parts)
 
     def fitted(
         self, names: Sequence[str], trees: bool, alive: Callable[[], None], progress: Callable[[float], None]
@@ -126,14 +126,11 @@ class NothingSaid(TaskModelStage):
     ) -> dict[str, Fitted]:
         """Nothing, at once."""
         labels = {name: self.dataset.labels[name] for name in names}
-        none = Pairs.fit(self.ground.blocks, [], self.train[:0])
         found = {}
         for name, one in labels.items():
             if one.task.kind != "clustering":
-                weight, no = np.zeros((self.ground.basis.columns, one.width), np.float32), np.zeros((0, one.width))
-                bias, outputs = np.zeros(one.width, np.float32), np.zeros((self.dataset.samples, one.width))
-                model = Additive(weight, bias, none, no.astype(np.float32), (np.inf, np.inf, np.inf, 0.0))
-                found[name] = Fitted(TaskModel(model, None, 0.0, 1.0, 0.0), outputs.astype(np.float32))
+                outputs = np.zeros((self.dataset.samples, one.width), np.float32)
+                found[name] = Fitted(TaskModel(Additive.nothing(self.ground, one.width), None, 0.0, 1.0, 0.0), outputs)
         return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -129,24 +129,54 @@ def fit_task(
     if kind == "regression" and len(known):
         centre, scale = float(known.mean()), float(known.std()) or 1.0
     y = (y - centre) / scale
+    fitted = _fit(ground, y, kind, width, trees, seed, alive)
+    fitted = replace(fitted, model=replace(fitted.model, scale=scale, centre=centre))
+    return _believed(fitted, ground, y) if kind == "regression" else fitted
+
+
+def _fit(
+    ground: Ground,
+    y: NDArray[np.float64],
+    kind: Kind,
+    width: int,
+    trees: bool,
+    seed: int,
+    alive: Callable[[], None],
+) -> Fitted:
+    """The model of y (row,) as it is."""
     additive, outputs = fit_additive(ground, y, kind, width, alive)
     if not trees:
-        return Fitted(TaskModel(additive, None, 0.0, scale, centre), outputs)
+        return Fitted(TaskModel(additive, None, 0.0, 1.0, 0.0), outputs)
     boosted, held = fit_boosted(ground, y, kind, width, seed, alive)
     said = np.empty_like(outputs)
     said[ground.train] = held
     others = np.setdiff1d(np.arange(len(said)), ground.train)
     said[others] = boosted.outputs(ground.values[others])
-    share = _share(kind, outputs[ground.train], held, y)
-    return Fitted(TaskModel(additive, boosted if share else None, share, scale, centre), _mixed(outputs, said, share))
+    share = _share(ground, kind, outputs[ground.train], held, y)
+    return Fitted(TaskModel(additive, boosted if share else None, share, 1.0, 0.0), _mixed(outputs, said, share))
 
 
 def _mixed(additive: Float32, boosted: Float32, share: float) -> Float32:
     return additive * np.float32(1 - share) + boosted * np.float32(share)
 
 
-def _share(kind: Kind, additive: Float32, boosted: Float32, y: NDArray[np.float64]) -> float:
+def _share(ground: Ground, kind: Kind, additive: Float32, boosted: Float32, y: NDArray[np.float64]) -> float:
     """Half of each, or what is better than that on the rows held out beyond doubt. The best of several shares is so
     partly by chance; two different models, averaged, seldom lose to the better one."""
     losses = [row_losses(kind, torch.from_numpy(_mixed(additive, boosted, share)), y).numpy() for share in SHARES]
-    return SHARES[best_beyond_doubt(losses, DOUBT)] if len(losses[0]) else SHARES[0]
+    return SHARES[best_beyond_doubt(losses, ground.patients[~np.isnan(y)], DOUBT)] if len(losses[0]) else SHARES[0]
+
+
+def _believed(fitted: Fitted, ground: Ground, y: NDArray[np.float64]) -> Fitted:
+    """The model of a regression of ``y`` (row,), in its units; or the median for everybody, if the model is not better
+    than that on the rows held out beyond doubt. Squared errors are decided by the few who are far from all others: a
+    model that knows two of them, and nothing else, has the best score of all in cross-validation."""
+    known = ~np.isnan(y)
+    if not known.any():
+        return fitted
+    median, own = float(np.median(y[known])), fitted.model
+    losses = [np.square(y - median)[known], np.square(y - fitted.outputs[ground.train, 0])[known]]
+    if best_beyond_doubt(losses, ground.patients[known], DOUBT):
+        return fitted
+    model = TaskModel(Additive.nothing(ground, 1), None, 0.0, own.scale, own.centre + own.scale * median)
+    return Fitted(model, np.zeros_like(fitted.outputs))

@@ -24,7 +24,9 @@ class TrainedNetwork:
     ``state`` are the weights as a fleet of its copies (one unless the preset has more); ``scaler`` was fitted on the
     rows trained on, and so were ``task_models``, what comes before the network; ``centres`` of each clustering task
     (clusters, token width). ``predictions`` per task and ``attention`` (task that asks, task that answers) are those of
-    the rows the trial is scored on, ``evaluated``. ``failed`` says why the training did not end well ("" if it did; a
+    the rows the trial is scored on, ``evaluated``. ``held`` is what is predicted of the rows trained on, in their
+    order, by what was kept from them: values as in Prediction by task; empty for a fold's trial, and for networks of
+    one copy, of which no part was kept from any row. ``failed`` says why the training did not end well ("" if it did; a
     failed network has no predictions). ``seconds`` is the member's share of its fleet's time.
     """
 
@@ -38,6 +40,7 @@ class TrainedNetwork:
     evaluated: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
     predictions: dict[str, Prediction] = field(default_factory=dict)
     attention: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    held: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     seconds: float = 0.0
     failed: str = ""
     warnings: tuple[str, ...] = ()

@@ -14,6 +14,9 @@ from m3h.study.presets import Preset, Protocol
 Update = Literal["sequential", "joint"]
 Precision = Literal["float32", "bfloat16"]
 
+#: Raised by hand whenever the same trial would leave something else behind; no ledger gives an older one back.
+TRAINING = 2
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -43,7 +46,7 @@ class Trial:
     @cached_property
     def id(self) -> str:
         """The fingerprint of all of it and of the numerics version."""
-        return fingerprint({"numerics": NUMERICS, **canonical(self)})
+        return fingerprint({"numerics": NUMERICS, "training": TRAINING, **canonical(self)})
 
     @property
     def label(self) -> str:
