@@ -1,1 +1,1 @@
-"""What a trained network says about itself."""
+"""Why a trained network says what it says, how far that can be trusted, and what would change it."""
