@@ -175,7 +175,7 @@ def test_run_json_says_what_was_done(made: Made) -> None:
     assert sorted(one["role"] for one in facts["task_sets"]) == ["joint"] + ["single"] * 4
     assert set(facts["data"]["tables"]) == {"samples", "basics", "vitals", "notes", "xray"}
     assert sum(facts["clusters"]["phenotype"]["sizes"]) == 12
-    stages = {"encode", "audit", "train", "baseline", "evaluate", "write"}
+    stages = {"encode", "audit", "train", "baseline", "evaluate", "appraise", "write"}
     assert set(facts["seconds"]) == set(facts["peak_memory_mb"]) == stages
     assert facts["left_out"] == facts["failed"] == []
     assert facts["audit"]["samples"]["test_rows"] == 12

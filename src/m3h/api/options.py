@@ -23,7 +23,8 @@ ExecutorName = Literal["local", "ray"]
 class Options:
     """What a command may say beside the study: each overrides the study file.
 
-    ``singles``, ``joint``, ``search`` and ``tim`` are the parts to carry out; ``searching`` and ``measuring`` change
+    ``singles``, ``joint``, ``search``, ``tim`` and ``appraise`` are the parts to carry out; ``searching`` and
+    ``measuring`` change
     fields of [search] and [tim]. ``memory`` in bytes caps a fleet (None: a fixed share of the machine's); ``ledger``
     None is ledger.sqlite in the run folder; ``address`` is that of a Ray cluster. ``weights`` is a folder of pretrained
     weights.
@@ -45,6 +46,7 @@ class Options:
     searching: Mapping[str, Any] = field(default_factory=dict)
     measuring: Mapping[str, Any] = field(default_factory=dict)
     report: bool = True
+    appraise: bool = True
     strict: bool = False
     cache: Path | Literal["default"] | None = "default"
     weights: Path | None = None

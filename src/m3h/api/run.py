@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from m3h.api.appraise import Answering, appraised
 from m3h.api.early import check_early
 from m3h.api.engine import Failure, finals, opened
 from m3h.api.facts import clusters, facts
@@ -101,6 +102,11 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     say("scoring", None)
     tables = _tables(study, data, work, done, models)
     watch.stage("evaluate")
+    if options.appraise and (answering := _answering(done)):
+        found = appraised(data, answering, study.network.preset, study.seed, say)
+        tables |= found.tables
+        said = [*said, *found.notes]
+        watch.stage("appraise")
     told = facts(study, data, work.tasks, options, done.networks, done.failures, done.settings, watch)
     told |= {"audit": counted, "clusters": clusters(data, done.networks.get("joint", [])), "ledger": booked}
     told |= {"search": done.searched.facts} if done.searched else {}
@@ -174,16 +180,27 @@ def _models(study: Study, done: Trained, options: Options) -> list[scoring.Model
     return found + [model(by_id[t.id], "best", [name]) for name, t in chosen.items() if t.id in by_id]
 
 
-def _model(data: Dataset, done: Trained) -> M3H | None:
+def _answering(done: Trained) -> list[Answering]:
     """What new patients are asked of: for each task the set chosen by search, else its joint network."""
     best = {network.trial.id: network for network in done.networks.get("best", [])}
-    networks = list({n.trial.id: n for n in [*best.values(), *done.networks.get("joint", [])]}.values())
-    if not networks:
-        return None
     chosen = done.searched.trials if done.searched else {}
-    answers = {name: trial.id for name, trial in chosen.items() if trial.id in best}
-    for network in done.networks.get("joint", []):
-        answers |= {name: network.trial.id for name in network.trial.tasks if name not in answers}
+    by_search = {name: trial.id for name, trial in chosen.items() if trial.id in best}
+    found = [
+        Answering(network, "best", tuple(name for name, identity in by_search.items() if identity == network.trial.id))
+        for network in best.values()
+    ]
+    return found + [
+        Answering(network, "joint", tuple(name for name in network.trial.tasks if name not in by_search))
+        for network in done.networks.get("joint", [])
+    ]
+
+
+def _model(data: Dataset, done: Trained) -> M3H | None:
+    answering = _answering(done)
+    if not answering:
+        return None
+    networks = list({one.network.trial.id: one.network for one in answering}.values())
+    answers = {name: one.network.trial.id for one in answering for name in one.tasks}
     return M3H.from_networks(networks, data, answers)
 
 

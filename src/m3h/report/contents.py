@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +47,37 @@ _SEARCH: Schema = {
     "chosen": TRUTH,
 }
 
+_ESTIMATE: Schema = dict.fromkeys(("value", "low", "high"), NUMBER)
+#: What a run says of its model beside scores, by file name without its ending.
+APPRAISAL: Mapping[str, Schema] = {
+    "calibration": {
+        **dict.fromkeys(("task", "class", "stage", "metric"), TEXT),
+        **dict.fromkeys(("n", "events"), WHOLE),
+        **_ESTIMATE,
+    },
+    "calibration_curve": {
+        **dict.fromkeys(("task", "class", "stage"), TEXT),
+        "bin": WHOLE,
+        **dict.fromkeys(("predicted", "observed", "low", "high"), NUMBER),
+    },
+    "decision": {"task": TEXT, **dict.fromkeys(("threshold", "model", "low", "high", "treat_all"), NUMBER)},
+    "operating": {**dict.fromkeys(("task", "metric"), TEXT), "wanted": NUMBER, "threshold": NUMBER, **_ESTIMATE},
+    "conformal": {
+        **dict.fromkeys(("task", "group", "subgroup"), TEXT),
+        "n": WHOLE,
+        **dict.fromkeys(("level", "covered", "low", "high", "size"), NUMBER),
+    },
+    "subgroups": {
+        **dict.fromkeys(("task", "group", "subgroup", "reason"), TEXT),
+        "patients": WHOLE,
+        **_ESTIMATE,
+        **dict.fromkeys(("difference", "difference_low", "difference_high", "p", "holm"), NUMBER),
+    },
+    "sources": {**dict.fromkeys(("task", "source"), TEXT), **_ESTIMATE, "with_all": NUMBER, "with_none": NUMBER},
+    "robustness": {**dict.fromkeys(("task", "change", "metric"), TEXT), "amount": NUMBER, "value": NUMBER},
+    "gates": {"task": TEXT, "gate": NUMBER, "between_rows": NUMBER},
+}
+
 #: Which way a paired difference points, read from its interval; "none" where there is no interval.
 Verdict = Literal["ahead", "behind", "open", "none"]
 _ROLE_ORDER = ("single", "joint", "best", "baseline")
@@ -59,7 +90,8 @@ class Contents:
 
     ``scores`` and ``differences`` are sorted into the study's order of tasks; ``predictions`` holds no sample or
     patient id, so that none can reach the page. ``tim`` has one row per pair of tasks, source scored and target added;
-    ``search`` the sets that were tried for each task, one of them chosen.
+    ``search`` the sets that were tried for each task, one of them chosen; ``appraisal`` a frame for each of
+    :data:`APPRAISAL`.
     """
 
     run: Mapping[str, Any]
@@ -69,6 +101,9 @@ class Contents:
     predictions: pl.DataFrame
     tim: pl.DataFrame
     search: pl.DataFrame
+    appraisal: Mapping[str, pl.DataFrame] = field(
+        default_factory=lambda: {name: pl.DataFrame(schema=dict(schema)) for name, schema in APPRAISAL.items()}
+    )
 
     @property
     def audit(self) -> Mapping[str, Any]:
@@ -145,6 +180,9 @@ def read(run_folder: Path) -> Contents:
         predictions=_lowest_seed(folder.parquet(run_folder / "predictions.parquet", _PREDICTIONS)),
         tim=tim,
         search=_in_order(search, order),
+        appraisal={
+            name: _in_order(folder.csv(run_folder / f"{name}.csv", schema), order) for name, schema in APPRAISAL.items()
+        },
     )
 
 

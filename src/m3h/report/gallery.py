@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from m3h.report import choices, interactions, words
 from m3h.report.contents import Contents
-from m3h.report.figures import attention, clusters, coverage, forest, gains, roc, scatter
+from m3h.report.figures import attention, clusters, coverage, forest, gains, reliability, roc, scatter
 from m3h.report.figures import interactions as heat_map
 
 
@@ -108,6 +108,26 @@ def gained(contents: Contents) -> Plates:
         ),
         "" if panels else "No question had a set that the search preferred to it alone.",
     )
+
+
+def trust(contents: Contents) -> list[Plates]:
+    """Reliability and decision curves, where there are any."""
+    found = []
+    if curves := reliability.reliabilities(contents):
+        caption = (
+            "Dots: groups of test patients of like calibrated risk, by how many had the outcome, with 95 % intervals. "
+            "On the dashed line risks are what happens. The orange line is before calibration."
+        )
+        drawings = reliability.draw_reliabilities(curves, "reliability")
+        found.append(_plates("Predicted and observed", drawings, caption, ""))
+    if gained := reliability.benefits(contents):
+        caption = (
+            "Cases treated per patient, less needless treatments weighed by the threshold: at a threshold of 10 % nine "
+            "needless ones outweigh one case. The line with its 95 % band acts on the calibrated risk, the dashed line "
+            "treats everybody, zero treats nobody; the highest is best."
+        )
+        found.append(_plates("What acting on it is worth", reliability.draw_benefits(gained, "benefit"), caption, ""))
+    return found
 
 
 def closer_look(contents: Contents) -> list[Plates]:

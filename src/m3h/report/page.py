@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from m3h.core.atomic import atomic_file
-from m3h.report import choices, cohort, gallery, interactions, paper, provenance, summary, tables, words
+from m3h.report import appraisal, choices, cohort, gallery, interactions, paper, provenance, summary, tables, words
 from m3h.report.contents import Contents, read
 from m3h.report.titles import titled
 
@@ -103,6 +103,8 @@ def _parts(contents: Contents) -> dict[str, Any]:
         "multiplicity": summary.multiplicity(contents),
         "alone": words.listed(contents.alone),
         "attentions": gallery.attentions(contents),
+        "gates": appraisal.gates(contents),
+        "trust": _trust(contents),
         "closer_look": gallery.closer_look(contents) if contents.series else [],
         "scored": bool(contents.series),
         "series": contents.series,
@@ -116,6 +118,22 @@ def _parts(contents: Contents) -> dict[str, Any]:
         "warnings": provenance.warnings(contents),
         "alarms": [str(alarm["text"]) for alarm in contents.audit.get("alarms") or []],
         "whole": words.whole,
+    }
+
+
+def _trust(contents: Contents) -> dict[str, Any] | None:
+    """The sections on the model's appraisal; None where the run kept none."""
+    if all(frame.is_empty() for frame in contents.appraisal.values()):
+        return None
+    return {
+        "curves": gallery.trust(contents),
+        "calibration": appraisal.calibration(contents),
+        "operating": appraisal.operating(contents),
+        "coverage": appraisal.coverage(contents),
+        "subgroups_about": appraisal.subgroups_about(contents),
+        "subgroups": appraisal.subgroups(contents),
+        "sources": appraisal.sources(contents),
+        "robustness": appraisal.robustness(contents),
     }
 
 

@@ -42,6 +42,7 @@ def titled(contents: Contents) -> Contents:
         predictions=_renamed(contents.predictions, called, "task", "task_set"),
         tim=_renamed(contents.tim, called, "source", "target"),
         search=_renamed(contents.search, called, "task", "task_set"),
+        appraisal={name: _renamed(frame, called, "task") for name, frame in contents.appraisal.items()},
     )
 
 
