@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import pytest
 
 from m3h.cli.main import main
 
@@ -34,3 +37,13 @@ def call(*words: object) -> Called:
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     return Called(status, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def appraising() -> Iterator[None]:
+    """Runs appraise their models, as they do for users and elsewhere in tests do not (conftest.scores_alone)."""
+    from m3h.api.appraise import appraised
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("m3h.api.run.appraised", appraised)
+        yield

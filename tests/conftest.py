@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from m3h.api.appraise import Appraised
 from m3h.dataset.dataset import Dataset
 from made import make_dataset
 
@@ -82,6 +83,15 @@ clusters = 3
 NETWORK = '\n[network]\npreset = "paper"\n'
 
 _WORDS = ("cough", "fever", "clear", "effusion", "stable", "worse", "oxygen", "left", "right", "lower")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def scores_alone() -> Iterator[None]:
+    """Runs of tests leave out calibration, coverage, subgroups and explanations, which would take most of their time;
+    those within called.appraising do not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("m3h.api.run.appraised", lambda *_: Appraised({}, ()))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import m3h
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "m3h"
 LAYERS = [
-    *("cli", "api", "report", "explain", "experiments", "training", "network", "evaluation", "dataset", "encoders"),
-    *("hospital", "study", "core"),
+    *("cli", "serve", "api", "report", "explain", "experiments", "training", "network", "evaluation", "dataset"),
+    *("encoders", "hospital", "study", "core"),
 ]
 LIGHT = ["m3h", "m3h.study.task", "m3h.study.presets"]
 #: Learning needs no tables: these load where duckdb, polars and pydantic are not installed.

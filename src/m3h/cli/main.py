@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from m3h import __version__
+from m3h.cli.beds import beds
 from m3h.cli.check import check
 from m3h.cli.haim import haim
 from m3h.cli.ledger import ledger
@@ -19,10 +20,12 @@ from m3h.cli.mimic import mimic
 from m3h.cli.plan import plan
 from m3h.cli.predict import predict
 from m3h.cli.run import demo, report, run, search, tim, train
+from m3h.cli.serve import serve
 from m3h.cli.simulate import simulate
 from m3h.cli.tasks import tasks
 from m3h.cli.weights import weights
 from m3h.core.errors import M3HError
+from m3h.core.stopping import interrupt_all
 
 app = typer.Typer(
     name="m3h",
@@ -41,7 +44,9 @@ for command in (
     tim,
     plan,
     predict,
+    serve,
     report,
+    beds,
     ledger,
     mimic,
     haim,
@@ -82,7 +87,13 @@ _asked: list[int] = []
 def _terminated(number: int, frame: object) -> None:
     _asked.append(number)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what is being put away is not stopped again
+    interrupt_all()
     raise _Terminated
+
+
+def _by_hand(number: int, frame: object) -> None:
+    interrupt_all()
+    signal.default_int_handler(number, None)
 
 
 def _stopped(how: str, status: int) -> NoReturn:
@@ -106,6 +117,8 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # who has it ignored keeps that
+            signal.signal(signal.SIGINT, _by_hand)
     try:
         app(args=arguments)
     except M3HError as error:
