@@ -6,7 +6,8 @@ usage: python benchmarks/accuracy.py tune    STUDY --work DIR [--folds 2] [--thr
        python benchmarks/accuracy.py ablate  STUDY --work DIR --change "name: field=value,field=value" [--change ...]
        python benchmarks/accuracy.py sizes   STUDY --work DIR [--final]
        python benchmarks/accuracy.py missing STUDY --work DIR [--final]
-       python benchmarks/accuracy.py cost    STUDY --work DIR [--threads 2]
+       python benchmarks/accuracy.py cost    STUDY --work DIR [--threads 2] [--final]
+       python benchmarks/accuracy.py tell
 
 STUDY is a study file or indiana, the built-in study. DIR keeps tuned settings and predictions: a command that was
 stopped goes on, and nothing is trained twice. Tuning comes first, once a study; smaller sizes reuse its settings.
@@ -14,10 +15,10 @@ stopped goes on, and nothing is trained twice. Tuning comes first, once a study;
 Without --final everything is trained and scored on training rows, by cross-validation by patient, and the labels of
 the test rows are removed as soon as the study is read. With --final networks train on the whole training part with
 three replicates, the test rows are scored, and the numbers are added to docs/results/accuracy_final.csv, where lines
-are never changed. Scores are means over folds and replicates, never scores of averaged predictions; the mean over tasks
-takes R-squared as it is; intervals are 95 % of a bootstrap by patient with the same draws for all models and tasks. A
-draw may lack what a rare class needs: differences of means are then those of the tasks that it can score, and a mean
-has no interval if most draws lack something.
+are never changed; tell makes docs/results/accuracy_test*.csv of the last of each. Scores are means over folds and
+replicates, never scores of averaged predictions; the mean over tasks takes R-squared as it is; intervals are 95 % of a
+bootstrap by patient with the same draws for all models and tasks. A draw may lack what a rare class needs: differences
+of means are then those of the tasks that it can score, and a mean has no interval if most draws lack something.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from comparing import ablation, cost, lines, missing, parts, sizes, trees, whole
+from comparing import ablation, cost, lines, missing, parts, sizes, told, trees, whole
 from comparing.session import Session, Wish, say
 from m3h.core.errors import M3HError
 
@@ -50,8 +51,6 @@ def tune(given: argparse.Namespace) -> None:
 def compare(given: argparse.Namespace) -> None:
     session = Session(wish(given))
     whole.compare(session, given.paper_long)
-    if given.final:
-        lines.append(cost.cost(given.study, given.work, given.threads), session.data.name)
 
 
 def ablate(given: argparse.Namespace) -> None:
@@ -69,8 +68,14 @@ def sources_missing(given: argparse.Namespace) -> None:
 def measure_cost(given: argparse.Namespace) -> None:
     if given.child:
         cost.measure(given.study, given.work, given.threads)
-    else:
-        cost.cost(given.study, given.work, given.threads)
+        return
+    found = cost.cost(given.study, given.work, given.threads)
+    if given.final:
+        lines.append(found, parts.opened(given.study, given.work).name)
+
+
+def tell(given: argparse.Namespace) -> None:
+    say("written: " + ", ".join(place.name for place in told.tell()))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -106,8 +111,11 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("missing", parents=[kept, some, scored, final], help="each source gone when asked")
     one.set_defaults(do=sources_missing)
     one = commands.add_parser("cost", parents=[kept], help="seconds and memory of training m3h joint")
+    one.add_argument("--final", action="store_true", help="add to the final results; nothing else should be running")
     one.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     one.set_defaults(do=measure_cost)
+    one = commands.add_parser("tell", help="tables for docs/results.md from the final results")
+    one.set_defaults(do=tell)
     return made
 
 
