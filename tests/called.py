@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,22 @@ def call(*words: object) -> Called:
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     return Called(status, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def relying() -> Iterator[None]:
+    """Runs keep with their models how far the answers can be relied on, and appraise nothing else."""
+    from m3h.api.appraise import Answering, Appraised
+    from m3h.api.held import held_out, relied
+
+    def made(data: Any, answering: Sequence[Answering], *_: object) -> Appraised:
+        held = held_out(data, [one.network for one in answering])
+        found = [relied(data, held[one.network.trial.id]) for one in answering]
+        return Appraised({}, (), {name: known for some in found for name, known in some.items()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("m3h.api.run.appraised", made)
+        yield
 
 
 @contextlib.contextmanager

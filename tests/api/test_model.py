@@ -22,7 +22,7 @@ from m3h.training.fleet import train
 from m3h.training.trial import make_trial
 
 QUICK = Protocol(epochs=1, batch_sizes=(64,), learning_rates=(3e-4,))
-COLUMNS = ["sample", "patient", "task", "class", "prediction"]
+COLUMNS = ["sample", "patient", "task", "class", "prediction", "calibrated", "low", "high", "possible"]
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,7 @@ def test_what_is_missing_or_unreadable_is_told(trained: tuple[Path, Path], tmp_p
             "xray": "its columns are there, 3 images that cannot be read",
         },
         "unreadable_images": 3,
+        "uncalibrated": [],
     }
 
 

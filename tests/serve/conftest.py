@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
+from called import relying
 from m3h.api.options import Options
 from m3h.api.run import run
 from m3h.serve.app import make
@@ -22,7 +23,8 @@ from serve.sending import ADDRESS, LOOPBACK, Client, Made, zipped
 
 def _made(folder: Path, small_study: Callable[..., Path], text: Callable[[str], str] | None = None) -> Made:
     study = Study.read(small_study(folder / "study", text=text))
-    run(study, folder / "run", Options(epochs=2, cache=None, baseline=text is None), lambda text, share: None)
+    with relying():
+        run(study, folder / "run", Options(epochs=2, cache=None, baseline=text is None), lambda text, share: None)
     return Made(folder / "run", folder / "study")
 
 

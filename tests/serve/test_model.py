@@ -144,14 +144,14 @@ def test_a_driver_is_what_the_table_without_it_gives(
     row = next(n for n in range(60) if all(edits.values(served.model, everyone, n).values()))
     found = {(one.kind, one.name): one for one in drivers(served.model, everyone, row, "died")}
     assert {("column", "age"), ("column", "ward"), ("source", "basics")} <= set(found)
-    before = served.model.answers(everyone)["died"][row]
+    before = served.model.mended(served.model.answers(everyone))["died"][row]
     data = made.data
     for path in data.iterdir():
         if path.name not in ("samples.csv", "study.toml"):
             (tmp_path / path.name).symlink_to(path)
     gone = pl.when(pl.col("visit") == everyone.ids[row]).then(None).otherwise(pl.col("age")).alias("age")
     pl.read_csv(data / "samples.csv").with_columns(gone).write_csv(tmp_path / "samples.csv")
-    without = served.model.answers(served.model.read(tmp_path))["died"][row]
+    without = served.model.mended(served.model.answers(served.model.read(tmp_path)))["died"][row]
     one = found["column", "age"]
     assert one.said[0] == pytest.approx(before, abs=1e-6) and one.without[0] == pytest.approx(without, abs=1e-6)
     assert one.change[0] == pytest.approx(before - without, abs=1e-6)
@@ -164,5 +164,14 @@ def test_a_driver_of_classes_has_a_change_for_each(served: Served, everyone: Dat
     assert all(one.change.shape == (3,) and abs(one.change.sum()) < 1e-6 for one in found)
 
 
-def test_there_are_no_intervals_yet(served: Served, everyone: Dataset) -> None:
-    assert intervals(served.model, served.model.answers(everyone)) is None
+def test_what_is_shown_is_calibrated_and_has_the_intervals_of_the_model(served: Served, everyone: Dataset) -> None:
+    raw = served.model.answers(everyone)
+    shown = served.model.mended(raw)
+    bounds = intervals(served.model, shown)
+    assert set(served.model.reliance) == set(bounds) == {one.name for one in served.model.tasks} - {"phenotype"}
+    np.testing.assert_array_equal(shown["phenotype"], raw["phenotype"])
+    for name, (low, high) in bounds.items():
+        np.testing.assert_array_equal(shown[name], served.model.reliance[name].calibrator.apply(raw[name]))
+        assert low.shape == high.shape == raw[name].shape
+        known = ~np.isnan(low)
+        assert (low[known] <= shown[name][known]).all() and (shown[name][known] <= high[known]).all()

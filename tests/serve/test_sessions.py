@@ -27,7 +27,7 @@ def clock() -> Iterator[Clock]:
 
 def cohort(count: int) -> Cohort:
     names = np.array([f"s{number}" for number in range(count)])
-    return Cohort("some", names, names, {})
+    return Cohort("some", names, names, {}, {}, {})
 
 
 def test_numbers_are_a_random_order_of_the_session_alone() -> None:

@@ -12,6 +12,7 @@ from m3h.api.explained import explained
 from m3h.api.held import Held, held_out
 from m3h.dataset.dataset import Dataset
 from m3h.evaluation.intervals import patient_draws
+from m3h.evaluation.reliance import Reliance
 from m3h.evaluation.scores import Prediction
 from m3h.experiments.clinical import trust
 from m3h.experiments.clinical.answer import Answer
@@ -34,10 +35,11 @@ class Answering:
 
 @dataclass(frozen=True)
 class Appraised:
-    """Tables by file name, and what whoever asked should know of them."""
+    """Tables by file name, what whoever asked should know of them, and how far each task's answers can be relied on."""
 
     tables: Mapping[str, pl.DataFrame]
     notes: Sequence[str]
+    reliance: Mapping[str, Reliance]
 
 
 def appraised(data: Dataset, answering: Sequence[Answering], preset: str, seed: int, say: Say) -> Appraised:
@@ -62,7 +64,7 @@ def appraised(data: Dataset, answering: Sequence[Answering], preset: str, seed: 
         say("appraising the predictions", number / len(steps))
         tables[name] = made()
     found, notes = _explained(data, answering, say)
-    return Appraised(tables | found, notes)
+    return Appraised(tables | found, notes, {answer.task: answer.reliance for answer in answers})
 
 
 def _explained(data: Dataset, answering: Sequence[Answering], say: Say) -> tuple[dict[str, pl.DataFrame], list[str]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m3h.dataset.dataset import Dataset
+from m3h.evaluation.reliance import Reliance, reliance
 from m3h.training.fleet import Progress, train
 from m3h.training.trained import TrainedNetwork
 
@@ -27,6 +28,16 @@ def held_out(data: Dataset, networks: Sequence[TrainedNetwork], progress: Progre
     left = [one for one in networks if not one.held and not one.failed]
     if left:
         found |= _by_folds(data, left, progress)
+    return found
+
+
+def relied(data: Dataset, held: Mapping[str, NDArray[np.floating]]) -> dict[str, Reliance]:
+    """How far the answers to each task can be relied on, from what was ``held`` out of training rows (as in Held)."""
+    found = {}
+    for name, values in held.items():
+        labels = data.labels[name]
+        truth, patients = labels.values[data.train_rows], data.patients[data.train_rows]
+        found[name] = reliance(labels.task.kind, truth, np.asarray(values, dtype=np.float64), patients)
     return found
 
 

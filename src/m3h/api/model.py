@@ -12,6 +12,7 @@ import torch
 from m3h.api import saved
 from m3h.api.folder import study_of
 from m3h.api.given import dataset_given, names_given
+from m3h.api.held import relied
 from m3h.api.missing import hints
 from m3h.api.saved import Attention, Fitted
 from m3h.core.errors import DataError, SettingError, TrainingError, nearest
@@ -19,6 +20,7 @@ from m3h.dataset.build import build_new
 from m3h.dataset.dataset import Dataset, Rows
 from m3h.encoders.surroundings import around
 from m3h.encoders.weights.store import check_folder
+from m3h.evaluation.reliance import Reliance
 from m3h.evaluation.scores import Prediction
 from m3h.study import rules
 from m3h.study.fields import take
@@ -96,20 +98,38 @@ class M3H:
 
     @classmethod
     def from_networks(
-        cls, networks: Sequence[TrainedNetwork], dataset: Dataset, answers: Mapping[str, str] | None = None
+        cls,
+        networks: Sequence[TrainedNetwork],
+        dataset: Dataset,
+        answers: Mapping[str, str] | None = None,
+        reliance: Mapping[str, Reliance] | None = None,
     ) -> M3H:
         """The model of networks trained on ``dataset``. Of several that know a task, the first answers for it, or the
         one that ``answers`` names by its trial's id (task -> id); tasks that it does not name are then not asked.
 
-        Networks that failed are left out; the rows of ``dataset`` are not kept. Errors: TrainingError if none is left
-        or one belongs to another dataset.
+        ``reliance`` None is that of what the networks themselves held out of their training, where they did. Networks
+        that failed are left out; the rows of ``dataset`` are not kept. Errors: TrainingError if none is left or one
+        belongs to another dataset.
         """
         model = cls()
-        model._take(networks, dataset, answers)
+        model._take(networks, dataset, answers, reliance)
+        return model
+
+    @classmethod
+    def from_parts(cls, parts: Fitted, attention: Attention) -> M3H:
+        """The model of these :attr:`parts`, with its attention."""
+        model = cls()
+        model._fitted, model._attention = parts, dict(attention)
+        first = parts.networks[0].trial
+        model.preset, model.device = first.preset, first.device
         return model
 
     def _take(
-        self, networks: Sequence[TrainedNetwork], dataset: Dataset, answers: Mapping[str, str] | None = None
+        self,
+        networks: Sequence[TrainedNetwork],
+        dataset: Dataset,
+        answers: Mapping[str, str] | None = None,
+        reliance: Mapping[str, Reliance] | None = None,
     ) -> None:
         good = [network for network in networks if not network.failed]
         if not good:
@@ -126,6 +146,9 @@ class M3H:
             answers = {name: network.trial.id for network in reversed(good) for name in network.trial.tasks}
         known = {name: place[identity] for name, identity in answers.items()}
         tasks = tuple(labels.task for name, labels in dataset.labels.items() if name in known)
+        if reliance is None:
+            held = {name: good[number].held.get(name) for name, number in known.items()}
+            reliance = relied(dataset, {name: values for name, values in held.items() if values is not None})
         self._fitted = Fitted(
             networks=tuple(_bare(network) for network in good),
             tasks=tasks,
@@ -136,6 +159,7 @@ class M3H:
             name=dataset.name,
             title=dataset.title,
             fingerprint=dataset.fingerprint,
+            reliance={task.name: reliance[task.name] for task in tasks if task.name in reliance},
         )
         self._attention = {}
         for network in good:
@@ -147,6 +171,20 @@ class M3H:
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks it answers, in the order of the study. Errors: SettingError if it was not fitted."""
         return tuple(task.name for task in self._need().tasks)
+
+    @property
+    def parts(self) -> Fitted:
+        """What it consists of. Errors: SettingError if it was not fitted."""
+        return self._need()
+
+    @property
+    def reliance(self) -> Mapping[str, Reliance]:
+        """Task -> how far its answers can be relied on: what calibrates them, and the limits beside them.
+
+        Of tasks for which predictions of training rows held out are at hand: those of the preset m3h, and of any run
+        that appraised its model; none of clusterings. Errors: SettingError if it was not fitted.
+        """
+        return dict(self._need().reliance)
 
     @property
     def attention(self) -> Attention:
@@ -186,17 +224,22 @@ class M3H:
     def predict(self, data: Dataset | str | Path) -> polars.DataFrame:
         """Predictions for all rows of new patients' tables (see new_patients), or for the test rows of a Dataset.
 
-        Columns sample, patient, task, class, prediction. Binary: probability of the positive class; regression: value
-        in the task's unit; multiclass: a row per class with its probability; clustering: the cluster's number. class
-        is "" but for multiclass. Errors: as new_patients; DataError if none of a network's sources is there.
+        Columns sample, patient, task, class, prediction, calibrated, low, high, possible. Binary: probability of the
+        positive class; regression: value in the task's unit; multiclass: a row per class with its probability;
+        clustering: the cluster's number. class is "" but for multiclass. The last four are empty where the model keeps
+        no :attr:`reliance`: the prediction mended by calibration; its interval, of a risk 95 % for the share of such
+        patients who have the outcome, of a value 90 % for the patient's own; and whether the conformal set of 90 %
+        holds the class (yes, of a yes-or-no task). Errors: as new_patients; DataError if none of a network's sources
+        is there.
         """
         from m3h.api.scored import predicted
 
         fitted = self._need()
         dataset = data if isinstance(data, Dataset) else self.new_patients(data)
         rows = dataset.test_rows
-        self._check_present(dataset, rows)
-        return predicted(dataset, rows, fitted.tasks, fitted.classes, self.predictions(dataset, rows))
+        self.check_known(dataset, rows)
+        said = self.predictions(dataset, rows)
+        return predicted(dataset, rows, fitted.tasks, fitted.classes, said, fitted.reliance)
 
     def predictions(self, dataset: Dataset, rows: Rows) -> dict[str, Prediction]:
         """What the model says of ``rows`` (row numbers) of a dataset, by task (m3h.evaluation.scores.Prediction).
@@ -230,11 +273,7 @@ class M3H:
     @classmethod
     def load(cls, folder: str | Path) -> M3H:
         """The model that :meth:`save` wrote, or that of a run's folder. Errors: FolderError if there is none."""
-        model = cls()
-        model._fitted, model._attention = saved.load(Path(folder))
-        first = model._fitted.networks[0].trial
-        model.preset, model.device = first.preset, first.device
-        return model
+        return cls.from_parts(*saved.load(Path(folder)))
 
     def _need(self) -> Fitted:
         if self._fitted is None:
@@ -255,8 +294,10 @@ class M3H:
             attention.setdefault(trial.label, (trial.tasks, weights))
         return {task.name: found[task.name] for task in fitted.tasks}, attention
 
-    def _check_present(self, dataset: Dataset, rows: Rows) -> None:
-        """A network of which every source is absent throughout would say the same of everybody."""
+    def check_known(self, dataset: Dataset, rows: Rows) -> None:
+        """A network of which every source is absent throughout would say the same of everybody.
+
+        Errors: DataError if that is so of these ``rows``."""
         for network in self._need().networks:
             blocks = [dataset.blocks[name] for name in network.trial.sources if name in dataset.blocks]
             if blocks and not any(block.present[rows].any() for block in blocks):

@@ -24,6 +24,7 @@ from m3h.api.work import Work, making, plain_trials, planned
 from m3h.dataset.audit import audit
 from m3h.dataset.build import build
 from m3h.dataset.dataset import Dataset
+from m3h.evaluation.reliance import Reliance
 from m3h.evaluation.scores import Prediction
 from m3h.experiments import baselines, crossval, results, scoring
 from m3h.experiments.engine import Engine
@@ -102,10 +103,12 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     say("scoring", None)
     tables = _tables(study, data, work, done, models)
     watch.stage("evaluate")
+    reliance = None
     if options.appraise and (answering := _answering(done)):
         found = appraised(data, answering, study.network.preset, study.seed, say)
         tables |= found.tables
         said = [*said, *found.notes]
+        reliance = found.reliance
         watch.stage("appraise")
     told = facts(study, data, work.tasks, options, done.networks, done.failures, done.settings, watch)
     told |= {"audit": counted, "clusters": clusters(data, done.networks.get("joint", [])), "ledger": booked}
@@ -115,7 +118,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     say("writing", None)
     with results.run_folder(out) as folder:
         results.write_tables(folder, tables)
-        if model := _model(data, done):
+        if model := _model(data, done, reliance):
             model.save(folder / "model")
         watch.stage("write")
         results.write_json(folder / "run.json", told)
@@ -195,13 +198,13 @@ def _answering(done: Trained) -> list[Answering]:
     ]
 
 
-def _model(data: Dataset, done: Trained) -> M3H | None:
+def _model(data: Dataset, done: Trained, reliance: Mapping[str, Reliance] | None) -> M3H | None:
     answering = _answering(done)
     if not answering:
         return None
     networks = list({one.network.trial.id: one.network for one in answering}.values())
     answers = {name: one.network.trial.id for one in answering for name in one.tasks}
-    return M3H.from_networks(networks, data, answers)
+    return M3H.from_networks(networks, data, answers, reliance)
 
 
 def _tables(

@@ -16,8 +16,10 @@ from safetensors.numpy import load_file, save_file
 from m3h import __version__
 from m3h.api.folder import FACTS, FILES, FORMAT, damaged, read_facts
 from m3h.core.atomic import atomic_folder
+from m3h.core.errors import DataError
 from m3h.core.fingerprint import canonical, file_fingerprint
 from m3h.encoders.block import EncoderState
+from m3h.evaluation.reliance import Reliance
 from m3h.study.task import Task
 from m3h.training import checkpoint
 from m3h.training.trained import TrainedNetwork
@@ -34,7 +36,8 @@ class Fitted:
 
     ``tasks`` in the order of the study; ``answers`` task -> number of the network that answers for it; ``classes`` of
     the multiclass ones as trained; ``recipe`` the study as JSON data, {} where the dataset came from no study;
-    ``states`` what the encoders learned, per source; ``fingerprint`` that of the dataset trained on.
+    ``states`` what the encoders learned, per source; ``fingerprint`` that of the dataset trained on; ``reliance`` of
+    the tasks for which predictions of training rows held out were at hand.
     """
 
     networks: tuple[TrainedNetwork, ...]
@@ -46,6 +49,7 @@ class Fitted:
     name: str
     title: str
     fingerprint: str
+    reliance: Mapping[str, Reliance]
 
 
 def save(fitted: Fitted, attention: Attention, folder: Path) -> None:
@@ -77,7 +81,7 @@ def load(folder: Path) -> tuple[Fitted, Attention]:
     place, content = read_facts(folder)
     try:
         return _read(content, place)
-    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, DataError, SafetensorError) as error:
         raise damaged(place, FACTS) from error
 
 
@@ -100,6 +104,8 @@ def _read(content: Mapping[str, Any], place: Path) -> tuple[Fitted, Attention]:
         name=content["name"],
         title=content["title"],
         fingerprint=content["fingerprint"],
+        # what was written before there was any says nothing of it
+        reliance={name: Reliance.from_dict(part) for name, part in content.get("reliance", {}).items()},
     )
     attention = {
         part["task_set"]: (tuple(part["tasks"]), np.array(part["weights"], dtype=np.float64))
@@ -127,5 +133,6 @@ def _facts(fitted: Fitted, attention: Attention) -> dict[str, Any]:
             {"source": name, "facts": canonical(state.facts), "arrays": sorted(state.arrays)}
             for name, state in fitted.states.items()
         ],
+        "reliance": {name: one.as_dict() for name, one in fitted.reliance.items()},
         "recipe": dict(fitted.recipe),
     }

@@ -49,6 +49,9 @@ def predict(
         frame = model.predict(dataset)
         _write(frame, out)
     facts = _facts(dataset, model.tasks, out)
+    # groups have nothing to calibrate
+    answers = [task.name for task in model.parts.tasks if task.kind != "clustering"]
+    facts["uncalibrated"] = [name for name in answers if name not in model.reliance]
     typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else _told(facts))
 
 
@@ -98,6 +101,8 @@ def _told(facts: dict[str, Any]) -> str:
 
     patients, samples, tasks = facts["patients"], facts["samples"], len(facts["tasks"])
     lines = [f"{counted(patients, 'patient')}, {counted(samples, 'sample')}, {counted(tasks, 'task')}: {facts['out']}"]
+    if facts["uncalibrated"]:
+        lines.append(f"without calibration and interval: {', '.join(facts['uncalibrated'])}")
     lines += [f"taken as absent for everybody: {name}: {hint}" for name, hint in facts["absent"].items()]
     if facts["unreadable_images"]:
         lines.append(f"{counted(facts['unreadable_images'], 'image')} could not be read and counted as absent")

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from m3h.api.scored import PREDICTED
+from m3h.api.scored import answer_table
 from m3h.dataset.dataset import Dataset, Strings
 from m3h.report.folder import not_a_run
 from m3h.serve.insight import Intervals, intervals
@@ -26,15 +26,17 @@ Of = Literal["run", "upload"]
 class Cohort:
     """Patients of one origin.
 
-    ``ids`` and ``patients`` texts (row,); ``answers`` by task (m3h.serve.model); ``dataset`` their encoded inputs, None
-    where the run kept none; ``notes`` sentences on what was left out of their tables, naming nobody.
+    ``ids`` and ``patients`` texts (row,); ``raw`` answers by task as the model makes them (m3h.serve.model), and
+    ``answers`` calibrated, which are shown, with their ``intervals``; ``dataset`` their encoded inputs, None where the
+    run kept none; ``notes`` sentences on what was left out of their tables, naming nobody.
     """
 
     title: str
     ids: Strings
     patients: Strings
+    raw: Answers
     answers: Answers
-    intervals: Intervals | None = None
+    intervals: Intervals
     dataset: Dataset | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -49,9 +51,22 @@ class Cohort:
 
 def of_dataset(model: ServedModel, dataset: Dataset, title: str, notes: Sequence[str] = ()) -> Cohort:
     """The patients of encoded tables. Errors: DataError if nothing is known of any of them."""
-    answers = model.answers(dataset, check=True)
+    raw = model.answers(dataset, check=True)
     told = (*_notes(dataset), *notes)
-    return Cohort(title, dataset.ids, dataset.patients, answers, intervals(model, answers), dataset, told)
+    return _cohort(model, title, dataset.ids, dataset.patients, raw, dataset, told)
+
+
+def _cohort(
+    model: ServedModel,
+    title: str,
+    ids: Strings,
+    patients: Strings,
+    raw: Answers,
+    dataset: Dataset | None = None,
+    notes: tuple[str, ...] = (),
+) -> Cohort:
+    answers = model.mended(raw)
+    return Cohort(title, ids, patients, raw, answers, intervals(model, answers), dataset, notes)
 
 
 def of_run(run: Path, model: ServedModel, title: str) -> Cohort | None:
@@ -71,10 +86,10 @@ def of_run(run: Path, model: ServedModel, title: str) -> Cohort | None:
     parts = {task.name: _of_task(frame, task, model, file) for task in model.tasks}
     first = next(iter(parts.values()))
     ids, patients = _texts(first[0]), _texts(first[1])
-    answers = {name: values for name, (_, _, values) in parts.items()}
+    raw = {name: values for name, (_, _, values) in parts.items()}
     if any(list(one[0]) != list(first[0]) for one in parts.values()):
         raise not_a_run(file, "does not have the same samples for every task")
-    return Cohort(title, ids, patients, answers, intervals(model, answers))
+    return _cohort(model, title, ids, patients, raw)
 
 
 def _of_task(
@@ -103,19 +118,8 @@ def percentile(reference: NDArray[np.float64], value: float) -> float | None:
 
 
 def table(model: ServedModel, cohort: Cohort) -> pl.DataFrame:
-    """All answers as m3h predict writes them: sample, patient, task, class, prediction."""
-    parts = [pl.DataFrame(schema=PREDICTED)]
-    for task in model.tasks:
-        names = model.classes[task.name] if task.kind == "multiclass" else ("",)
-        columns = {
-            "sample": np.repeat(cohort.ids, len(names)).tolist(),
-            "patient": np.repeat(cohort.patients, len(names)).tolist(),
-            "task": [task.name] * (len(names) * len(cohort)),
-            "class": list(names) * len(cohort),
-            "prediction": cohort.answers[task.name].reshape(-1),
-        }
-        parts.append(pl.DataFrame(columns, schema=PREDICTED))
-    return pl.concat(parts)
+    """All answers as m3h predict writes them."""
+    return answer_table(cohort.ids, cohort.patients, model.tasks, model.classes, cohort.raw, model.reliance)
 
 
 def _notes(dataset: Dataset) -> tuple[str, ...]:

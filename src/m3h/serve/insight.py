@@ -1,4 +1,4 @@
-"""What stands beside a prediction: its interval, and what drove it. The seam to better methods than those here."""
+"""What stands beside a prediction: its interval, and what drove it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,13 @@ class Driver:
         return self.said - self.without
 
 
-def intervals(model: ServedModel, predictions: Answers) -> Intervals | None:
-    """Task -> lower and upper bounds of the answers in ``predictions``; None where there are none, as now."""
-    return None
+def intervals(model: ServedModel, answers: Answers) -> Intervals:
+    """Task -> lower and upper bounds of calibrated ``answers``, shaped as they are, NaN where none is known.
+
+    As m3h.evaluation.reliance.Reliance.interval: of a risk that of the share of such patients who have the outcome, of
+    a value that of the patient's own. Nothing of tasks of which the run kept no reliance.
+    """
+    return {name: model.reliance[name].interval(values) for name, values in answers.items() if name in model.reliance}
 
 
 def drivers(model: ServedModel, dataset: Dataset, row: int, task: str) -> tuple[Driver, ...]:
@@ -57,7 +61,7 @@ def drivers(model: ServedModel, dataset: Dataset, row: int, task: str) -> tuple[
             for source in part.sources:
                 block = rows.blocks[source]
                 _forget(block, place, [n for n, encoded in enumerate(block.names) if encoded in part.encoded])
-    answers = np.asarray(model.answers(rows)[task]).reshape(1 + len(known), -1)
+    answers = np.asarray(model.mended(model.answers(rows))[task]).reshape(1 + len(known), -1)
     found = [
         Driver("source", part, answers[0], without)
         if isinstance(part, str)

@@ -16,6 +16,7 @@ from m3h.api.saved import Fitted
 from m3h.dataset.dataset import Dataset, Rows, Strings
 from m3h.encoders.block import Block, EncoderState
 from m3h.encoders.cache import encode_new
+from m3h.evaluation.reliance import Reliance
 from m3h.hospital.sources import TableColumns
 from m3h.serve.ready import ready
 from m3h.study.spec import Source, Study
@@ -30,8 +31,8 @@ class ServedModel:
     """The model of a run, and what its questions and sources are.
 
     ``study`` is the one it was trained on (its folder is of no use), ``states`` what its encoders learned; task ->
-    ``sets`` label of the task set whose network answers for it, ``sources`` what that network reads. May be asked by
-    several threads.
+    ``sets`` label of the task set whose network answers for it, ``sources`` what that network reads, ``reliance`` what
+    calibrates its answers and stands beside them, where the run kept any. May be asked by several threads.
     """
 
     model: M3H
@@ -41,6 +42,7 @@ class ServedModel:
     states: Mapping[str, EncoderState]
     sets: Mapping[str, str]
     sources: Mapping[str, tuple[str, ...]]
+    reliance: Mapping[str, Reliance]
     # one upload at a time, and one answer; reading a large upload keeps nobody from a page
     _reading: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _answering: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -50,19 +52,18 @@ class ServedModel:
         """Load the model of a run's folder. Errors: FolderError if there is none; SettingError if it was made without a
         study."""
         model = M3H.load(run)
+        study = study_of(dict(model.parts.recipe), run)
         # its own parts, and not its networks alone: whatever comes after them is part of what is said here
-        fitted = model._need()
-        study = study_of(dict(fitted.recipe), run)
-        fitted = replace(fitted, networks=tuple(ready(network) for network in fitted.networks))
-        model._fitted = fitted
+        fitted = replace(model.parts, networks=tuple(ready(network) for network in model.parts.networks))
         return ServedModel(
-            model,
+            M3H.from_parts(fitted, model.attention),
             study,
             fitted.tasks,
             fitted.classes,
             fitted.states,
             {name: fitted.networks[number].trial.label for name, number in fitted.answers.items()},
             _sources(fitted),
+            fitted.reliance,
         )
 
     def task(self, name: str) -> Task | None:
@@ -75,18 +76,25 @@ class ServedModel:
             return self.model.new_patients(data, weights=weights)
 
     def answers(self, dataset: Dataset, *, check: bool = False) -> Answers:
-        """What the model says of every row of ``dataset``. ``check``: refuse a table that says nothing of anybody
-        (DataError)."""
+        """What the model says of every row of ``dataset``, as it says it: :meth:`mended` is what is shown. ``check``:
+        refuse a table that says nothing of anybody (DataError)."""
         rows = np.arange(dataset.samples)
         with self._answering:
             if check:
-                self.model._check_present(dataset, rows)
+                self.model.check_known(dataset, rows)
             said = self.model.predictions(dataset, rows)
         found: dict[str, NDArray[np.float64]] = {}
         for name, one in said.items():
             values = one.clusters if one.clusters is not None else one.values
             found[name] = np.asarray(values, dtype=np.float64)
         return found
+
+    def mended(self, raw: Answers) -> Answers:
+        """The answers calibrated; those that the run kept no calibration of as they are."""
+        return {
+            name: self.reliance[name].calibrator.apply(values) if name in self.reliance else values
+            for name, values in raw.items()
+        }
 
     def encode(self, source: Source, columns: TableColumns) -> Block:
         """Columns of a tabular source, encoded as in training. Errors: DataError for values that do not fit."""

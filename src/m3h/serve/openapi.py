@@ -15,6 +15,7 @@ _NUMBER: Schema = {"type": ["number", "null"]}
 _TEXT: Schema = {"type": "string"}
 _MAYBE: Schema = {"type": ["string", "null"]}
 _WHOLE: Schema = {"type": "integer"}
+_FLAG: Schema = {"type": ["boolean", "null"]}
 
 
 def describe(served: Served, *, locked: bool) -> Schema:
@@ -195,11 +196,12 @@ def _schemas() -> Schema:
     named = {"task": _TEXT, "title": _TEXT, "kind": _TEXT, "unit": _TEXT}
     many: Schema = {"type": "array", "items": {"type": "object"}}
     texts: Schema = {"type": "array", "items": _TEXT}
-    answer = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER, "percentile": _NUMBER}
+    answer = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER, "percentile": _NUMBER, "calibrated": _FLAG}
     who = {"number": _WHOLE, "sample": _TEXT, "patient": _TEXT}
     driver = _object(kind={"enum": ["source", "column"]}, name=_TEXT, said=_NUMBER, without=_NUMBER, change=_NUMBER)
     after = _object(**named, **{"class": _MAYBE}, before=_NUMBER, after=_NUMBER, change=_NUMBER)
-    prediction = _object(sample=_TEXT, patient=_TEXT, task=_TEXT, **{"class": _TEXT}, prediction=_NUMBER)
+    beside = {"calibrated": _NUMBER, "low": _NUMBER, "high": _NUMBER, "possible": _FLAG}
+    prediction = _object(sample=_TEXT, patient=_TEXT, task=_TEXT, **{"class": _TEXT}, prediction=_NUMBER, **beside)
     task: Schema = {"scores": {"type": "object", "additionalProperties": score}, "metric": _TEXT}
     return {
         "Refusal": {

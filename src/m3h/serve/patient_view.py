@@ -136,7 +136,8 @@ def what_if(
         raise _unexplained()
     if not changes:
         raise Refusal("nothing was changed", next_step="change a value, and ask again")
-    answers = served.model.answers(edits.edited(served.model, cohort.dataset, row, changes))
+    changed = edits.edited(served.model, cohort.dataset, row, changes)
+    answers = served.model.mended(served.model.answers(changed))
     found = []
     for one in served.model.tasks:
         values = answers[one.name]
@@ -186,11 +187,14 @@ def _likely(cohort: Cohort, one: Task, row: int) -> int:
 
 
 def _answer(served: Served, cohort: Cohort, one: Task, row: int, number: int) -> dict[str, Any]:
-    """One answer for one patient: ``value`` is a probability, a number in the task's unit, or the number of a group;
-    ``percentile`` its place among those compared with."""
+    """One answer for one patient: ``value`` is a probability, a number in the task's unit, or the number of a group,
+    calibrated where ``calibrated`` says so; ``percentile`` its place among those compared with; of several classes
+    ``possible`` those of the conformal set, None where the run kept no limits."""
     value = float(cohort.column(one, number)[row])
     low, high = _interval(cohort, one, row, number)
+    known = served.model.reliance.get(one.name)
     found: dict[str, Any] = {"value": value, "low": low, "high": high, "percentile": None}
+    found["calibrated"] = known is not None
     if one.kind != "clustering" and served.reference is not None:
         found["percentile"] = percentile(served.reference.column(one, number), value)
     if one.kind == "multiclass":
@@ -199,15 +203,18 @@ def _answer(served: Served, cohort: Cohort, one: Task, row: int, number: int) ->
         found["class"] = classes[number]
         found["most_likely"] = classes[int(said.argmax())]
         found["classes"] = dict(zip(classes, said.tolist(), strict=True))
+        inside = None if known is None else known.possible(said[None])[0]
+        found["possible"] = (
+            None if inside is None else [name for name, is_in in zip(classes, inside, strict=True) if is_in]
+        )
     return found
 
 
 def _interval(cohort: Cohort, one: Task, row: int, number: int) -> tuple[float | None, float | None]:
-    both = (cohort.intervals or {}).get(one.name)
-    if both is None:
+    if one.name not in cohort.intervals:
         return None, None
-    low, high = (bound[row] for bound in both)
-    return (float(low[number]), float(high[number])) if np.ndim(low) else (float(low), float(high))
+    low, high = (float(np.ravel(bound[row])[number]) for bound in cohort.intervals[one.name])
+    return (None, None) if np.isnan(low) or np.isnan(high) else (low, high)
 
 
 def _sources(cohort: Cohort, row: int) -> list[dict[str, Any]]:

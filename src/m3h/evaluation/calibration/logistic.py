@@ -63,9 +63,16 @@ def in_the_large(truth: Floats, logit: Floats, draws: Draws | None = None) -> Fl
 
 
 def slope_error(truth: Floats, logit: Floats, intercept: float, slope: float, patients: NDArray[np.int64]) -> float:
-    """Standard error of the slope of :func:`recalibration`: the sandwich by patient (Liang & Zeger 1986).
+    """Standard error of the slope of :func:`recalibration`, by patient (:func:`line_covariance`)."""
+    return float(np.sqrt(line_covariance(truth, logit, intercept, slope, patients)[1, 1]))
 
-    ``patients`` (n,) numbers from 0. With a patient a row it is White's error, times sqrt(patients / (patients - 1)).
+
+def line_covariance(
+    truth: Floats, logit: Floats, intercept: float, slope: float, patients: NDArray[np.int64]
+) -> Floats:
+    """Covariance (2, 2) of intercept and slope of :func:`recalibration`: the sandwich by patient (Liang & Zeger 1986).
+
+    ``patients`` (n,) numbers from 0. With a patient a row it is White's, times patients / (patients - 1).
     """
     design = np.column_stack([np.ones(len(logit)), logit])
     expected = 0.5 + 0.5 * np.tanh((intercept + slope * logit) / 2)
@@ -73,7 +80,8 @@ def slope_error(truth: Floats, logit: Floats, intercept: float, slope: float, pa
     np.add.at(sums, patients, (truth - expected)[:, None] * design)
     inverse = np.linalg.inv(design.T @ (design * (expected * (1 - expected))[:, None]))
     count = len(sums)
-    return float(np.sqrt((inverse @ (sums.T @ sums) @ inverse)[1, 1] * count / (count - 1)))
+    covariance: Floats = inverse @ (sums.T @ sums) @ inverse * (count / (count - 1))
+    return covariance
 
 
 def _newton(truth: Floats, column: Floats, draws: Draws | None, start: Floats, *, fixed: bool) -> tuple[Floats, Floats]:

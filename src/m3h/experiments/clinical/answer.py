@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from m3h.evaluation.calibration import Calibrator, calibrator
+from m3h.evaluation.calibration import Calibrator
+from m3h.evaluation.reliance import Reliance, known, reliance
 from m3h.study.task import Kind
 
 Floats = NDArray[np.float64]
@@ -42,14 +43,17 @@ class Answer:
     @cached_property
     def held_known(self) -> NDArray[np.bool_]:
         """The training rows (m,) that are labelled and were held out."""
-        found: NDArray[np.bool_] = ~np.isnan(self.held_truth) & ~np.isnan(self.held.reshape(len(self.held), -1)).any(1)
-        return found
+        return known(self.held_truth, self.held)
 
     @cached_property
+    def reliance(self) -> Reliance:
+        """What mends its predictions and stands beside them, from the training rows held out."""
+        return reliance(self.kind, self.held_truth, self.held, self.held_patients)
+
+    @property
     def calibrator(self) -> Calibrator:
-        """What mends its predictions, fitted on the training rows held out."""
-        rows = self.held_known
-        return calibrator(self.kind, self.held_truth[rows], self.held[rows], self.held_patients[rows])
+        """What mends its predictions."""
+        return self.reliance.calibrator
 
     @cached_property
     def calibrated(self) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from m3h.evaluation.conformal import LEVELS, conformal, coverage
+from m3h.evaluation.conformal import coverage
 from m3h.evaluation.intervals import Draws
 from m3h.experiments.clinical.answer import Answer
 from m3h.experiments.scoring import table_of
@@ -23,25 +23,15 @@ CONFORMAL = {
 }
 
 
-def conformal_table(
-    answers: Sequence[Answer], groups: Mapping[str, NDArray[np.str_]], draws: Draws, levels: Sequence[float] = LEVELS
-) -> pl.DataFrame:
+def conformal_table(answers: Sequence[Answer], groups: Mapping[str, NDArray[np.str_]], draws: Draws) -> pl.DataFrame:
     """conformal.csv: limits from training rows held out, and the share of test rows that they cover: of all, and of
     each subgroup of ``groups`` (column -> value of each test row, "" unknown). ``patients`` are those that the limits
     come from; ``size`` is the mean number of classes in a set, or the width of an interval in the task's unit, empty
     where it has no end."""
     rows = []
     for answer in answers:
-        known = answer.held_known
-        for level in levels:
-            limits = conformal(
-                answer.kind,
-                answer.held_truth[known],
-                answer.held_calibrated,
-                answer.held_patients[known],
-                level=level,
-            )
-            common = answer.names | {"level": level, "patients": max(limits.patients)}
+        for limits in answer.reliance.limits:
+            common = answer.names | {"level": limits.level, "patients": max(limits.patients)}
             for number, (name, values) in enumerate({"": None, **groups}.items()):
                 found = coverage(limits, answer.truth, answer.calibrated, draws, subgroup=values)
                 rows += [
