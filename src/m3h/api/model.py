@@ -13,7 +13,6 @@ from m3h.api import saved
 from m3h.api.folder import study_of
 from m3h.api.given import dataset_given, names_given
 from m3h.api.held import relied
-from m3h.api.missing import hints
 from m3h.api.saved import Attention, Fitted
 from m3h.core.errors import DataError, SettingError, TrainingError, nearest
 from m3h.dataset.build import build_new
@@ -218,8 +217,7 @@ class M3H:
         folder = None if weights is None else Path(weights)
         check_folder(folder)
         with around(told=progress):
-            found = build_new(study, fitted.states, path, fitted.classes, weights=folder)
-        return replace(found, facts={**found.facts, "absent": hints(study, path, found)})
+            return build_new(study, fitted.states, path, fitted.classes, weights=folder)
 
     def predict(self, data: Dataset | str | Path) -> polars.DataFrame:
         """Predictions for all rows of new patients' tables (see new_patients), or for the test rows of a Dataset.

@@ -24,6 +24,8 @@ BINNED = ("tabular", "timeseries")
 BEND = 4.0
 #: A missing value says nothing where its indicator's deviation is less than this.
 SELDOM = 0.02
+#: So many numbers are worked on at once: few enough to stay in a processor's cache.
+NUMBERS = 100_000
 #: Quartiles of a normal distribution are this many deviations apart.
 QUARTILES = 1.349
 
@@ -71,28 +73,42 @@ class SourceBasis:
             values, present = values[rows], present[rows]
         out = np.empty((self.columns, len(values)), np.float32)
         begin = 0
-        for functions, known in self._functions(values, present):
-            end = begin + functions.shape[1]
-            out[begin:end] = np.where(known, (functions - self.means[begin:end]).T, 0.0)
+        # a loop over features for many rows, and none for one: what it costs beside the numbers themselves adds up
+        for functions, known in self._functions(values, present, max(1, NUMBERS // max(1, len(values) * BINS))):
+            end = begin + len(functions)
+            out[begin:end] = np.where(known, functions - self.means[begin:end, None], 0.0)
             begin = end
         return out
 
-    def _functions(self, values: Floats, present: NDArray[np.bool_]) -> Iterator[tuple[Float64, NDArray[np.bool_]]]:
-        """Each group's functions (row, columns) before means are taken off, and where they are known (row,)."""
-        for feature in np.flatnonzero(self.spread > 0):
-            x = values[:, feature].astype(np.float64)
+    def _functions(
+        self, values: Floats, present: NDArray[np.bool_], together: int
+    ) -> Iterator[tuple[Float64, NDArray[np.bool_]]]:
+        """Groups' functions (columns, row) before means are taken off, and where they are known, (columns, row), so
+        many features at a time."""
+        for features in _some(np.flatnonzero(self.spread > 0), together):
+            middle, spread = self.middle[features, None], self.spread[features, None]
+            x = values[:, features].T.astype(np.float64)
             known = ~np.isnan(x) & present
-            x = np.where(known, x, self.middle[feature])
-            z = (x - self.middle[feature]) / self.spread[feature]
-            parts = [(z / np.sqrt(1 + np.square(z / BEND)))[:, None]]
-            edges = self.edges[feature][np.isfinite(self.edges[feature])]
-            if len(edges):
-                parts.append(np.clip((x[:, None] - edges[:-1]) / np.diff(edges), 0, 1))
-            yield np.concatenate(parts, 1), known
-        for feature in self.missing:
-            yield np.isnan(values[:, feature])[:, None].astype(np.float64), present
+            x = np.where(known, x, middle)
+            z = (x - middle) / spread
+            # each feature's value, then its bins
+            edges = self.edges[features]
+            owner, bin_ = np.nonzero(np.isfinite(edges[:, 1:]))
+            first = np.arange(len(features)) + np.searchsorted(owner, np.arange(len(features)))
+            low = edges[owner, bin_][:, None]
+            column = np.full(len(features) + len(owner), -1)
+            column[first] = np.arange(len(features))
+            place = np.flatnonzero(column < 0)
+            column[place] = owner
+            functions = np.empty((len(column), len(values)))
+            functions[first] = z / np.sqrt(1 + np.square(z / BEND))
+            functions[place] = np.clip((x[owner] - low) / (edges[owner, bin_ + 1][:, None] - low), 0, 1)
+            yield functions, known[column]
+        for features in _some(self.missing, together):
+            missing = np.isnan(values[:, features]).T.astype(np.float64)
+            yield missing, np.broadcast_to(present, missing.shape)
         if self.absent:
-            yield (~present)[:, None].astype(np.float64), np.ones(len(present), bool)
+            yield (~present)[None].astype(np.float64), np.ones((1, len(present)), bool)
 
     @staticmethod
     def fit(block: Block, rows: NDArray[np.int64]) -> SourceBasis:
@@ -115,11 +131,18 @@ class SourceBasis:
                 edges[feature, : len(levels)] = levels
         fitted = SourceBasis(middle, spread, edges, _telling(~known[present]), bool((~present).any()), np.zeros(0))
         means = []
-        for functions, used in fitted._functions(block.values[rows], present):
-            means.append(functions[used].mean(0) if used.any() else np.zeros(functions.shape[1]))
+        for functions, known_ in fitted._functions(block.values[rows], present, 1):
+            used = known_[0]
+            # rows first: sums of the same numbers in another order would be others in the last digit
+            means.append(functions.T[used].mean(0) if used.any() else np.zeros(len(functions)))
         return SourceBasis(
             middle, spread, edges, fitted.missing, fitted.absent, np.concatenate(means) if means else np.zeros(0)
         )
+
+
+def _some(features: NDArray[np.int64], together: int) -> Iterator[NDArray[np.int64]]:
+    for begin in range(0, len(features), together):
+        yield features[begin : begin + together]
 
 
 def _telling(missing: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from m3h.core.errors import DataError, SettingError, StudyError, nearest
 from m3h.core.fingerprint import NUMERICS, canonical, fingerprint
 from m3h.dataset.audit.looks import look
 from m3h.dataset.dataset import Dataset, Labels, Strings
+from m3h.dataset.missing import hints
 from m3h.dataset.split import split_patients
 from m3h.dataset.usable import reason_unusable
 from m3h.encoders import options
@@ -112,7 +113,8 @@ def build_new(
 
     ``data`` is a folder with tables of the study's names or one samples file. ``classes`` are those of the multiclass
     tasks as trained. Label columns, and a table of diagnoses, are read where they are there; else their tasks are
-    unlabelled. A source that is missing is absent for all samples and named in ``facts["missing_sources"]``.
+    unlabelled. A source that is missing is absent for all samples and named in ``facts["missing_sources"]``;
+    ``facts["absent"]`` says of every source that no sample has what was looked for and what is there.
     ``weights`` as in :func:`build`. Errors: StudyError or DataError where tables do not fit the study, SettingError for
     a source without a state, WeightsError.
     """
@@ -140,7 +142,9 @@ def build_new(
             blocks[source.name] = block
             counts[source.name] = _counts(given.counts, block)
         dataset = _assemble(study, samples, np.full(len(samples.ids), "test"), labels, prints)
-    facts = {**dataset.facts, "split": {"by": "new patients"}, "sources": counts, "missing_sources": missing}
+        told = hints(tables, data, blocks, missing, counts)
+    facts = {**dataset.facts, "split": {"by": "new patients"}, "sources": counts}
+    facts |= {"missing_sources": missing, "absent": told}
     return replace(dataset, blocks=blocks, states=states, facts=facts)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from m3h.core import seeds
 
@@ -37,8 +38,14 @@ class FixedSpace:
 
     def place(self, flat: NDArray[np.float32]) -> NDArray[np.float64]:
         """Rows (row, inputs) in the fixed space (row, dimensions)."""
-        with threadpool_limits(limits=1):
+        with _pools().limit(limits=1):
             return np.asarray((flat - self.mean) @ self.components.T, dtype=np.float64)
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """Looked for once: to look takes longer than to place a patient."""
+    return ThreadpoolController()
 
 
 def centres(latents: Sequence[NDArray[np.float32]], clusters: Sequence[int], seed: int) -> list[NDArray[np.float32]]:

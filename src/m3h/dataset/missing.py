@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from m3h.core.errors import nearest
-from m3h.dataset.dataset import Dataset
+from m3h.encoders.block import Block
 from m3h.hospital import files
 from m3h.hospital.tables import Tables
-from m3h.study.spec import Source, Study
+from m3h.study.spec import Source
 
 _SHOWN = 12
 
 
-def hints(study: Study, data: Path, dataset: Dataset) -> dict[str, str]:
-    """By source that is absent for every sample of ``dataset``: what was looked for at ``data``, and what is there.
-    Names of files and columns alone, never a value."""
-    missing = dataset.facts["missing_sources"]
-    absent = [source for source in study.sources if not dataset.blocks[source.name].present.any()]
-    if not absent:
-        return {}
-    with Tables(study, data=data) as tables:
-        return {
-            source.name: _looked_for(source, tables, data)
-            if source.name in missing
-            else _unused(source, dataset.facts["sources"][source.name])
-            for source in absent
-        }
+def hints(
+    tables: Tables, data: Path, blocks: Mapping[str, Block], missing: Sequence[str], counts: Mapping[str, Any]
+) -> dict[str, str]:
+    """By source that is absent for every sample of ``blocks``: what was looked for at ``data``, and what is there.
+    ``missing`` are the sources whose table is not there, ``counts`` what was counted of each. Names of files and
+    columns alone, never a value."""
+    return {
+        source.name: _looked_for(source, tables, data)
+        if source.name in missing
+        else _unused(source, counts[source.name])
+        for source in tables.study.sources
+        if not blocks[source.name].present.any()
+    }
 
 
 def _looked_for(source: Source, tables: Tables, data: Path) -> str:
