@@ -19,6 +19,7 @@ from m3h.core.errors import DataError
 from m3h.evaluation.compare import COMPARED
 from m3h.evaluation.intervals import Draws, interval, patient_draws
 from m3h.evaluation.scores import Prediction, measure
+from m3h.evaluation.subgroups import holm as adjusted_by_holm
 
 Vector = NDArray[np.float64]
 
@@ -95,18 +96,10 @@ def p_value(vector: Vector) -> float:
 
 
 def holm(values: Mapping[str, float]) -> dict[str, float]:
-    """p values corrected for their number by Holm's method, under their names; NaN is no test and stays NaN.
-
-    The k-th smallest of n is multiplied by n - k + 1, never falling below one before it, never above 1. Source: Holm
-    1979, Scandinavian Journal of Statistics 6.
-    """
-    tested = sorted((name for name in values if not np.isnan(values[name])), key=lambda name: values[name])
-    corrected = dict.fromkeys(values, float("nan"))
-    largest = 0.0
-    for place, name in enumerate(tested):
-        largest = max(largest, min(1.0, values[name] * (len(tested) - place)))
-        corrected[name] = largest
-    return corrected
+    """p values corrected for their number by Holm's method, under their names; NaN is no test and stays NaN."""
+    tested = [name for name in values if not np.isnan(values[name])]
+    adjusted = adjusted_by_holm(np.array([values[name] for name in tested], dtype=np.float64))
+    return dict.fromkeys(values, float("nan")) | dict(zip(tested, adjusted.tolist(), strict=True))
 
 
 def standard_error(values: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
+from scipy.stats import false_discovery_control
 
 from m3h.core.errors import DataError, SettingError
 from m3h.evaluation.intervals import Draws, interval
@@ -122,7 +123,9 @@ def corrected(found: Sequence[Subgroup]) -> tuple[Subgroup, ...]:
     tested = [place for place, one in enumerate(found) if not np.isnan(one.p)]
     p = np.array([found[place].p for place in tested])
     result = list(found)
-    for place, by_holm, by_q in zip(tested, holm(p).tolist(), benjamini_hochberg(p).tolist(), strict=True):
+    # of no test SciPy would make an error
+    rates = false_discovery_control(p) if tested else p
+    for place, by_holm, by_q in zip(tested, holm(p).tolist(), rates.tolist(), strict=True):
         result[place] = replace(found[place], holm=by_holm, q=by_q)
     return tuple(result)
 
@@ -136,17 +139,6 @@ def holm(p: Floats) -> Floats:
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
     return adjusted
-
-
-def benjamini_hochberg(p: Floats) -> Floats:
-    """False-discovery rates q (k,): of those with q below 0.05 at most 5 % are false alarms, on average.
-
-    0.01 0.04 0.03 become 0.03 0.04 0.04.
-    """
-    order = np.argsort(p, kind="stable")[::-1]
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum.accumulate(p[order] * (len(p) / np.arange(len(p), 0, -1)))
-    return np.minimum(adjusted, 1.0)
 
 
 def _subgroup(
