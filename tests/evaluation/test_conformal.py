@@ -157,6 +157,23 @@ def test_scaled_intervals_are_wide_where_rows_are_uncertain():
         assert ((low <= truth) & (truth <= high))[rows].mean() == pytest.approx(0.9, abs=0.02)
 
 
+def test_two_sides_of_a_skewed_value_are_covered_each():
+    """Stays: most are short, some very long. Each side misses half of what both may, and the long one is longer."""
+    random = np.random.default_rng(4)
+    seen, new = (random.exponential(4.0, size=4000) for _ in range(2))
+    found = conformal("regression", seen, np.full(4000, 4.0), named(4000), level=0.9, two_sided=True)
+    low, high = found.intervals(np.full(4000, 4.0))
+    assert (new < low).mean() == pytest.approx(0.05, abs=0.012) and (new > high).mean() == pytest.approx(
+        0.05, abs=0.012
+    )
+    # quantiles of the exponential distribution
+    assert (low[0], high[0]) == pytest.approx((-4 * np.log(0.95), -4 * np.log(0.05)), rel=0.1)
+    (told,) = coverage(found, new, np.full(4000, 4.0), None)
+    assert told.covered.value == np.mean((low <= new) & (new <= high)) and told.size == pytest.approx(high[0] - low[0])
+    with pytest.raises(DataError, match="two sides of a binary"):
+        conformal("binary", seen > 4, np.full(4000, 0.5), named(4000), level=0.9, two_sided=True)
+
+
 def test_rows_at_the_limit_are_inside_also_in_single_precision():
     truth, shares = classes(199)
     single = shares.astype(np.float32)

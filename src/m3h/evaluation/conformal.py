@@ -25,10 +25,10 @@ LEVELS = (0.8, 0.9)
 class Conformal:
     """Limits of scores, of a task of ``kind``, that hold the truth at ``level`` (0.9: nine times of ten).
 
-    ``limits``: one for regressions; for classes the highest score, 1 - probability, at which a class is in the set, of
-    each class (all equal unless ``by_class``). Infinite where too few patients were seen: then every class, or value,
-    is possible. ``scaled``: residuals were divided by a scale of each row, which :meth:`intervals` then needs.
-    ``patients`` that the limits come from, of each limit.
+    ``limits``: one for regressions, or how far down and how far up; for classes the highest score, 1 - probability, at
+    which a class is in the set, of each class (all equal unless ``by_class``). Infinite where too few patients were
+    seen: then every class, or value, is possible. ``scaled``: residuals were divided by a scale of each row, which
+    :meth:`intervals` then needs. ``patients`` that the limits come from, of each limit.
     """
 
     kind: Kind
@@ -63,8 +63,8 @@ class Conformal:
             raise DataError(f"intervals of a {self.kind} task", next_step="ask for its sets")
         if self.scaled != (scale is not None):
             raise DataError("a scale" if scale is not None else "no scale", expected="a scale now as when fitted")
-        half = self.limits[0] * (np.ones(len(values)) if scale is None else _scale(scale, values))
-        return values - half, values + half
+        each = np.ones(len(values)) if scale is None else _scale(scale, values)
+        return values - self.limits[0] * each, values + self.limits[-1] * each
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, infinite limits as None; :meth:`from_dict` reads them."""
@@ -100,6 +100,7 @@ def conformal(
     *,
     level: float,
     by_class: bool = False,
+    two_sided: bool = False,
     scale: Floats | None = None,
 ) -> Conformal:
     """Limits from predictions of rows that the model was not trained on, such as out-of-fold ones of training patients.
@@ -113,6 +114,8 @@ def conformal(
     spread evenly over that patient's rows, the remaining 1 / (K + 1) lies at infinity, and the limit is the lowest
     score up to which the weights reach ``level``. With a row each it is the ceil((K + 1) level)-th lowest (Vovk,
     Gammerman & Shafer 2005). ``by_class``: a limit of each class, from the patients who have it (Vovk 2012).
+    ``two_sided``, of a regression: a limit of the residuals below and one of those above, each at (1 + level) / 2, so
+    that what is skewed, as a stay is, has its long side where it is (Linusson, Johansson & Lofstrom 2014).
 
     Guarantee: a row taken at random from a new patient like these is covered with a probability of at least ``level``
     (``by_class``: also of the rows of each class), whatever the model, if the same model, not trained on these
@@ -132,9 +135,16 @@ def conformal(
         raise DataError(f"patients of shape {patients.shape}", expected=f"({len(truth)},), as the truth has rows")
     if by_class and kind == "regression":
         raise DataError("limits by class of a regression", next_step="leave by_class out")
+    if two_sided and kind != "regression":
+        raise DataError(f"limits of two sides of a {kind} task", next_step="leave two_sided out")
     known = ~np.isnan(truth)
     scores, classes = _scores(kind, truth, predicted, scale)
     names = patients[known]
+    if two_sided:
+        (below, count), (above, _) = (_limit(side, names, (1 + level) / 2) for side in (-scores, scores))
+        return Conformal(kind, level, (below, above), (count, count), False, scale is not None)
+    if kind == "regression":
+        scores = np.abs(scores)
     if not by_class:
         limit, count = _limit(scores, names, level)
         repeated = 1 if kind == "regression" else predicted.shape[1] if predicted.ndim == 2 else 2
@@ -170,9 +180,10 @@ def coverage(
     if fitted.kind == "regression":
         low, high = fitted.intervals(predicted[known], None if scale is None else scale[known])
         size = high - low
+        inside = ((-scores <= fitted.limits[0]) & (scores <= fitted.limits[-1])).astype(np.float64)
     else:
         size = fitted.sets(predicted[known]).sum(axis=1).astype(np.float64)
-    inside = (scores <= np.array(fitted.limits)[classes]).astype(np.float64)
+        inside = (scores <= np.array(fitted.limits)[classes]).astype(np.float64)
     values = np.full(len(inside), "") if subgroup is None else subgroup[known]
     names = sorted(set(values.tolist()) - {""})
     members = [np.ones(len(inside), dtype=np.bool_), *(values == name for name in names)]
@@ -203,7 +214,7 @@ def _limit(scores: Floats, patients: NDArray[np.str_], level: float) -> tuple[fl
 
 
 def _scores(kind: Kind, truth: Floats, predicted: Floats, scale: Floats | None) -> tuple[Floats, NDArray[np.int64]]:
-    """Score and class (of a regression 0) of each labelled row."""
+    """Score and class of each labelled row; of a regression the residual, signed, over its scale, and 0."""
     if scale is not None and kind != "regression":
         raise DataError(f"a scale of a {kind} task", expected="a scale of a regression, or none")
     dimensions = predicted.ndim if kind == "binary" else 1 + (kind == "multiclass")
@@ -212,7 +223,7 @@ def _scores(kind: Kind, truth: Floats, predicted: Floats, scale: Floats | None) 
     if not np.isfinite(values).all():
         raise DataError("a prediction is not finite", next_step="leave out a model that diverged")
     if kind == "regression":
-        residuals = np.abs(truth - values)
+        residuals = truth - values
         return residuals / (1.0 if scale is None else _scale(scale, predicted)[known]), np.zeros(len(truth), np.int64)
     shares = _shares(kind, values)
     if not np.isin(truth, np.arange(shares.shape[1])).all():

@@ -16,7 +16,7 @@ from m3h.evaluation.conformal import LEVELS, Conformal, conformal
 from m3h.study.task import Kind
 
 Floats = NDArray[np.float64]
-_KEYS = {"calibrator", "limits", "bands"}
+_KEYS = {"calibrator", "limits", "bands", "least"}
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,15 @@ class Reliance:
     """What mends the predictions of a task, and what is to be said beside them.
 
     ``limits`` of conformal sets and intervals, by rising level; ``bands`` of calibrated risks: one of a yes-or-no task,
-    one of each class of several, None where too few patients had it; none of a regression. All are of the calibrated
+    one of each class of several, None where too few patients had it; none of a regression. ``least`` is the lowest
+    value seen, of a regression. All are of the calibrated
     prediction, and from patients that the model, or the part of it that spoke, was not trained on.
     """
 
     calibrator: Calibrator
     limits: tuple[Conformal, ...]
     bands: tuple[Band | None, ...]
+    least: float | None
 
     @property
     def level(self) -> float:
@@ -40,12 +42,15 @@ class Reliance:
     def interval(self, calibrated: Floats) -> tuple[Floats, Floats]:
         """Lower and upper bounds, shaped as ``calibrated``, NaN where none is known.
 
-        Of a number: conformal, where the value of nine of ten patients lies at a level of 0.9. Of a risk: the 95 %
-        interval of the share of such patients who have the outcome (m3h.evaluation.calibration.band).
+        Of a number: conformal, where the value of nine of ten patients lies at a level of 0.9, and no lower than any
+        seen: a stay is not of minus three days, and a new patient is below all K seen once in K + 1 times. Of a risk:
+        the 95 % interval of the share of such patients who have the outcome (m3h.evaluation.calibration.band).
         """
         if self.calibrator.kind == "regression":
             low, high = self.limits[-1].intervals(calibrated)
-            return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
+            if self.least is None or not np.isfinite(self.limits[-1].limits).all():
+                return np.full(calibrated.shape, np.nan), np.full(calibrated.shape, np.nan)
+            return np.maximum(low, self.least), np.maximum(high, self.least)
         columns = calibrated.reshape(len(calibrated), -1)
         bounds = np.full((2, *columns.shape), np.nan)
         for number, one in enumerate(self.bands):
@@ -65,6 +70,7 @@ class Reliance:
             "calibrator": self.calibrator.as_dict(),
             "limits": [limit.as_dict() for limit in self.limits],
             "bands": [None if one is None else one.as_list() for one in self.bands],
+            "least": self.least,
         }
 
     @staticmethod
@@ -77,6 +83,7 @@ class Reliance:
             Calibrator.from_dict(content["calibrator"]),
             tuple(Conformal.from_dict(limit) for limit in content["limits"]),
             tuple(None if one is None else Band.from_list(one) for one in content["bands"]),
+            None if content["least"] is None else float(content["least"]),
         )
 
 
@@ -93,8 +100,12 @@ def reliance(
     truth, held, patients = truth[rows], held[rows], patients[rows]
     mended = calibrator(kind, truth, held, patients)
     calibrated = mended.apply(held)
-    limits = tuple(conformal(kind, truth, calibrated, patients, level=level) for level in sorted(levels))
-    return Reliance(mended, limits, _bands(kind, truth, calibrated, patients))
+    sides = kind == "regression"
+    limits = tuple(
+        conformal(kind, truth, calibrated, patients, level=level, two_sided=sides) for level in sorted(levels)
+    )
+    least = float(truth.min()) if sides and len(truth) else None
+    return Reliance(mended, limits, _bands(kind, truth, calibrated, patients), least)
 
 
 def known(truth: Floats, held: Floats) -> NDArray[np.bool_]:
