@@ -18,6 +18,7 @@ from m3h.experiments.clinical import trust
 from m3h.experiments.clinical.answer import Answer
 from m3h.experiments.clinical.cover import conformal_table
 from m3h.experiments.clinical.groups import groups_of, subgroup_table
+from m3h.experiments.clinical.same_risk import calibration_groups_table
 from m3h.experiments.scoring import Model, prediction_table
 from m3h.training.trained import TrainedNetwork
 
@@ -54,6 +55,7 @@ def appraised(data: Dataset, answering: Sequence[Answering], preset: str, seed: 
     steps: dict[str, Callable[[], pl.DataFrame]] = {
         "calibration.csv": lambda: trust.calibration_table(answers, draws),
         "calibration_curve.csv": lambda: trust.curve_table(answers),
+        "calibration_groups.csv": lambda: calibration_groups_table(answers, groups, patients),
         "decision.csv": lambda: trust.decision_table(answers, draws),
         "operating.csv": lambda: trust.operating_table(answers, draws),
         "conformal.csv": lambda: conformal_table(answers, groups, draws),

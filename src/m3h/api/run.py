@@ -27,7 +27,9 @@ from m3h.dataset.dataset import Dataset
 from m3h.evaluation.reliance import Reliance
 from m3h.evaluation.scores import Prediction
 from m3h.experiments import baselines, crossval, results, scoring
+from m3h.experiments.departments import department_table
 from m3h.experiments.engine import Engine
+from m3h.experiments.phenotype_map import phenotype_map
 from m3h.report.page import write_report
 from m3h.study.spec import Study
 from m3h.training.trained import TrainedNetwork
@@ -219,6 +221,9 @@ def _tables(
             "attention.csv": scoring.attention_table(done.networks.get("joint", []), study.network.preset),
             "predictions.parquet": scoring.prediction_table(data, models),
         }
+        departments = {name: labels.task.department for name, labels in data.labels.items()}
+        tables["departments.csv"] = department_table(departments, scores, differences)
+        tables["phenotype_map.csv"] = phenotype_map(data, models)
     if done.searched:
         tables["search.csv"] = done.searched.table
     if done.measured:

@@ -33,6 +33,17 @@ _PREDICTIONS: Schema = {
     "seed": WHOLE,
     **dict.fromkeys(("truth", "prediction"), NUMBER),
 }
+_DEPARTMENTS: Schema = {
+    **dict.fromkeys(("department", "task", "metric", "verdict"), TEXT),
+    **dict.fromkeys(("questions", "counted", "ahead", "behind", "open", "equal"), WHOLE),
+    **dict.fromkeys(("single", "joint", "relative", "relative_low", "relative_high"), NUMBER),
+    **dict.fromkeys(("least", "most", "width_ratio"), NUMBER),
+}
+_PHENOTYPE_MAP: Schema = {
+    **dict.fromkeys(("task", "role", "preset", "method"), TEXT),
+    **dict.fromkeys(("x", "y"), NUMBER),
+    **dict.fromkeys(("cluster", "beside"), WHOLE),
+}
 _TIM: Schema = {
     **dict.fromkeys(("source", "target"), TEXT),
     **dict.fromkeys(("tim", "low", "high", "q"), NUMBER),
@@ -58,6 +69,11 @@ APPRAISAL: Mapping[str, Schema] = {
     "calibration_curve": {
         **dict.fromkeys(("task", "class", "stage"), TEXT),
         "bin": WHOLE,
+        **dict.fromkeys(("predicted", "observed", "low", "high"), NUMBER),
+    },
+    "calibration_groups": {
+        **dict.fromkeys(("task", "group", "subgroup", "reason"), TEXT),
+        **dict.fromkeys(("patients", "bin", "n"), WHOLE),
         **dict.fromkeys(("predicted", "observed", "low", "high"), NUMBER),
     },
     "decision": {"task": TEXT, **dict.fromkeys(("threshold", "model", "low", "high", "treat_all"), NUMBER)},
@@ -91,7 +107,8 @@ class Contents:
     ``scores`` and ``differences`` are sorted into the study's order of tasks; ``predictions`` holds no sample or
     patient id, so that none can reach the page. ``tim`` has one row per pair of tasks, source scored and target added;
     ``search`` the sets that were tried for each task, one of them chosen; ``appraisal`` a frame for each of
-    :data:`APPRAISAL`.
+    :data:`APPRAISAL`; ``departments`` joint over single by department, a row with an empty task for each as a whole;
+    ``phenotype_map`` places of test rows in the plane, by task and role.
     """
 
     run: Mapping[str, Any]
@@ -104,6 +121,8 @@ class Contents:
     appraisal: Mapping[str, pl.DataFrame] = field(
         default_factory=lambda: {name: pl.DataFrame(schema=dict(schema)) for name, schema in APPRAISAL.items()}
     )
+    departments: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(_DEPARTMENTS)))
+    phenotype_map: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(_PHENOTYPE_MAP)))
 
     @property
     def audit(self) -> Mapping[str, Any]:
@@ -183,6 +202,8 @@ def read(run_folder: Path) -> Contents:
         appraisal={
             name: _in_order(folder.csv(run_folder / f"{name}.csv", schema), order) for name, schema in APPRAISAL.items()
         },
+        departments=folder.csv(run_folder / "departments.csv", _DEPARTMENTS),
+        phenotype_map=folder.csv(run_folder / "phenotype_map.csv", _PHENOTYPE_MAP),
     )
 
 

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from markupsafe import Markup
 
-from m3h.report import choices, interactions, words
+from m3h.report import choices, interactions, phenotypes, words
 from m3h.report.contents import Contents
 from m3h.report.figures import attention, clusters, coverage, forest, gains, reliability, roc, scatter
 from m3h.report.figures import interactions as heat_map
-
-
-@dataclass(frozen=True)
-class Plate:
-    """One figure: SVG drawn by this library (safe to put into the page as it is) and the words beneath."""
-
-    svg: Markup
-    caption: str
-
-
-@dataclass(frozen=True)
-class Plates:
-    """Figures of one kind, or in ``missing`` why there is none."""
-
-    title: str
-    plates: tuple[Plate, ...] = ()
-    missing: str = ""
-
-
-def _plates(title: str, drawings: Sequence[str], caption: str, missing: str) -> Plates:
-    """One caption, beneath the first of several sheets; the others say which part they are."""
-    if not drawings:
-        return Plates(title, missing=missing)
-    count = len(drawings)
-    parts = [f"Part {index} of {count}." if count > 1 else "" for index in range(1, count + 1)]
-    captions = [f"{parts[0]} {caption}".strip(), *parts[1:]]
-    # Markup: built by the drawing library, every name in it drawn as shapes or escaped by the serialiser
-    return Plates(title, tuple(Plate(Markup(text), words) for text, words in zip(drawings, captions, strict=True)))
+from m3h.report.plates import Plate, Plates
+from m3h.report.plates import of_sheets as _plates
 
 
 def sources(contents: Contents) -> Plates:
@@ -160,20 +131,15 @@ def closer_look(contents: Contents) -> list[Plates]:
                 "The run kept no sizes of the groups.",
             )
         )
+        found += phenotypes.maps(contents)
     return found
 
 
 def _regressions(contents: Contents, missing: str) -> Plates:
     panels = scatter.panels(contents)
-    outside = sum(panel.outside for panel in panels)
-    note = (
-        f" {words.counted(outside, 'row')} beyond the axes {'is' if outside == 1 else 'are'} not drawn."
-        if outside
-        else ""
-    )
     series = words.listed(sorted({words.series(panel.series).lower() for panel in panels}))
     caption = (
         f"Predicted against observed values of the {series} network; on the dashed line they agree. Many rows are "
-        f"drawn as hexagons: the darker, the more rows, on a logarithmic scale.{note}"
+        f"drawn as hexagons: the darker, the more rows, on a logarithmic scale.{scatter.told(panels)}"
     )
     return _plates("Questions about a number", scatter.draw(panels, "scatter"), caption, missing)

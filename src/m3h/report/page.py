@@ -9,7 +9,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from m3h.core.atomic import atomic_file
-from m3h.report import appraisal, choices, cohort, gallery, interactions, paper, provenance, summary, tables, words
+from m3h.report import (
+    appraisal,
+    choices,
+    cohort,
+    departments,
+    gallery,
+    interactions,
+    paper,
+    provenance,
+    same_risk,
+    summary,
+    tables,
+    words,
+)
 from m3h.report.contents import Contents, read
 from m3h.report.titles import titled
 
@@ -99,6 +112,7 @@ def _parts(contents: Contents) -> dict[str, Any]:
         "scores": tables.scores(contents),
         "further_scores": tables.further_scores(contents),
         "differences": tables.differences(contents),
+        "departments": departments.departments(contents),
         "scores_about": summary.scores_about(contents),
         "multiplicity": summary.multiplicity(contents),
         "alone": words.listed(contents.alone),
@@ -132,6 +146,7 @@ def _trust(contents: Contents) -> dict[str, Any] | None:
         "coverage": appraisal.coverage(contents),
         "subgroups_about": appraisal.subgroups_about(contents),
         "subgroups": appraisal.subgroups(contents),
+        "same_risk": same_risk.curves(contents),
         "sources": appraisal.sources(contents),
         "robustness": appraisal.robustness(contents),
     }

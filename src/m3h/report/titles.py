@@ -42,6 +42,8 @@ def titled(contents: Contents) -> Contents:
         predictions=_renamed(contents.predictions, called, "task", "task_set"),
         tim=_renamed(contents.tim, called, "source", "target"),
         search=_renamed(contents.search, called, "task", "task_set"),
+        departments=_renamed(contents.departments, called, "task"),
+        phenotype_map=_renamed(contents.phenotype_map, called, "task"),
         appraisal={name: _renamed(frame, called, "task") for name, frame in contents.appraisal.items()},
     )
 

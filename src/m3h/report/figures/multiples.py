@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from m3h.report import words
 from m3h.report.figures import drawing
@@ -14,6 +16,8 @@ from m3h.report.figures import drawing
 _Panel = TypeVar("_Panel")
 _COLUMNS, _ROWS = 4, 4
 _SIDE, _GAP, _ABOVE, _BELOW = 1.4, 0.46, 0.32, 0.26
+#: Inches of a line of the legend above a sheet, and of the gap beneath; letters that a line holds, a mark being some.
+_LEGEND, _UNDER, _LETTERS, _MARK = 0.15, 0.1, 108, 7
 #: Letters of a heading's line.
 _LINE = 25
 
@@ -27,10 +31,16 @@ def heading(axes: Axes, name: str) -> None:
 
 
 def sheets(
-    panels: Sequence[_Panel], paint: Callable[[Axes, _Panel], None], *, name: str, title: str, below: float = _BELOW
+    panels: Sequence[_Panel],
+    paint: Callable[[Axes, _Panel], None],
+    *,
+    name: str,
+    title: str,
+    below: float = _BELOW,
+    legend: Sequence[tuple[Line2D, str]] = (),
 ) -> list[str]:
     """SVGs that hold ``panels`` in order; ``paint`` draws one into square axes. ``below``: inches for what stands
-    under each square.
+    under each square; ``legend``: marks and their names, above the squares of every sheet.
     """
     found = []
     most = _COLUMNS * _ROWS
@@ -38,12 +48,46 @@ def sheets(
         sheet = panels[index * most : (index + 1) * most]
         rows = -(-len(sheet) // _COLUMNS)
         cell = _SIDE + _ABOVE + below
-        with drawing.canvas(drawing.PAGE_WIDTH, rows * cell) as figure:
+        with drawing.canvas(drawing.PAGE_WIDTH, rows * cell + _legend_height(legend)) as figure:
             for place, panel in enumerate(sheet):
                 row, column = divmod(place, _COLUMNS)
                 axes = figure.add_subplot()
                 left = 0.32 + column * (_SIDE + _GAP - 0.08)
                 drawing.inches(axes, left, (rows - 1 - row) * cell + below, _SIDE, _SIDE)
                 paint(axes, panel)
+            if legend:
+                _legend(figure, legend)
             found.append(drawing.svg(figure, name=f"{name}-{index}", title=title))
     return found
+
+
+def _legend_columns(legend: Sequence[tuple[Line2D, str]]) -> int:
+    """As many columns as fit beside each other, each as wide as the longest name."""
+    longest = max(len(_named(name)) for _, name in legend) + _MARK
+    whole = sum(len(_named(name)) + _MARK for _, name in legend)
+    return len(legend) if whole <= _LETTERS else max(1, _LETTERS // longest)
+
+
+def _legend_height(legend: Sequence[tuple[Line2D, str]]) -> float:
+    return -(-len(legend) // _legend_columns(legend)) * _LEGEND + _UNDER if legend else 0.0
+
+
+def _named(name: str) -> str:
+    return words.shortened(name, drawing.LONGEST)
+
+
+def _legend(figure: Figure, legend: Sequence[tuple[Line2D, str]]) -> None:
+    figure.legend(
+        [handle for handle, _ in legend],
+        [_named(name) for _, name in legend],
+        loc="upper left",
+        bbox_to_anchor=(0.035, 1.0),
+        ncols=_legend_columns(legend),
+        frameon=False,
+        borderaxespad=0,
+        borderpad=0.2,
+        handlelength=1.8,
+        labelspacing=0.3,
+        columnspacing=1.4,
+        fontsize=7,
+    )

@@ -1,0 +1,29 @@
+"""Does the same risk mean the same for everybody: the figures by subgroup, and what to read from them."""
+
+from __future__ import annotations
+
+from m3h.report.contents import Contents
+from m3h.report.figures import by_group
+from m3h.report.plates import Plates, of_sheets
+
+
+def curves(contents: Contents) -> list[Plates]:
+    """Risk quantile against observed rate, one entry per column of subgroups; [] where the run kept none."""
+    return [
+        of_sheets(
+            f"Risk and observed rate by {by_group.column(group.name)}",
+            by_group.draw(group, f"same-risk-{place}"),
+            _caption(group),
+            "",
+        )
+        for place, group in enumerate(by_group.groups(contents))
+    ]
+
+
+def _caption(group: by_group.Group) -> str:
+    return (
+        f"Test patients in {by_group.parted(group)} of the calibrated risk, the lowest left, the same for all: how "
+        "many of each group had the outcome, with 95 % intervals that take rows for independent. On the dashed "
+        "line risks are what happens; where the groups' lines part by more than their intervals, the same risk does not mean "
+        f"the same for all of them. calibration_groups.csv has the numbers.{by_group.left_out(group)}"
+    )
