@@ -20,6 +20,7 @@ Writes = Callable[..., Path]
 TABLES = (
     *("calibration.csv", "calibration_curve.csv", "decision.csv", "operating.csv", "conformal.csv", "subgroups.csv"),
     *("sources.csv", "features.csv", "robustness.csv", "gates.csv", "held.parquet"),
+    *("calibration_groups.csv", "departments.csv", "phenotype_map.csv"),
 )
 M3H = '\n[network]\npreset = "m3h"\n'
 
@@ -112,6 +113,25 @@ def test_subgroups_are_scored_as_by_hand(out: Path) -> None:
     assert set(frame["group"]) == {"ward", "age"}
     assert frame.filter(pl.col("patients") < 30)["p"].is_null().all()
     assert frame["reason"].str.contains("fewer than 30").any()
+
+
+def test_risk_by_subgroup_is_that_of_all_or_says_why_not(out: Path) -> None:
+    frame = table(out, "calibration_groups.csv").filter(pl.col("task") == "died")
+    assert set(frame["group"]) == {"ward", "age"}
+    whole = frame.filter((pl.col("group") == "ward") & (pl.col("subgroup").fill_null("") == ""))
+    assert whole["n"].sum() == said(out, "died").height
+    assert (whole["n"] * whole["observed"]).sum() == pytest.approx(said(out, "died")["truth"].sum(), abs=1e-4)
+    few = frame.filter(pl.col("patients") < 30).filter(pl.col("bin").is_null())
+    assert few.height > 0 and few["reason"].str.contains("fewer than 30").all()
+
+
+def test_maps_and_departments_are_of_the_runs_tasks(out: Path) -> None:
+    scores, places = table(out, "scores.csv"), table(out, "phenotype_map.csv")
+    assert set(places["task"]) == set(scores.filter(pl.col("kind") == "clustering")["task"])
+    test_rows = table(out, "predictions.parquet")["sample"].n_unique()
+    assert places.group_by("role").len()["len"].to_list() == [test_rows] * 2
+    compared = table(out, "differences.csv").filter(pl.col("role_b") == "single")["task"]
+    assert set(table(out, "departments.csv")["task"].drop_nulls()) - {""} == set(compared)
 
 
 def test_sources_add_up_to_the_score(out: Path) -> None:

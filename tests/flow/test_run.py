@@ -19,12 +19,18 @@ Writes = Callable[..., Path]
 
 TASKS = ("died", "outcome", "days", "phenotype")
 JOINT = "+".join(TASKS)
-TABLES = ("scores.csv", "differences.csv", "attention.csv", "predictions.parquet")
+TABLES = (
+    *("scores.csv", "differences.csv", "attention.csv", "predictions.parquet"),
+    *("departments.csv", "phenotype_map.csv"),
+)
 COLUMNS = {
     "scores.csv": "study,task,kind,metric,preset,task_set,role,n_test,value,low,high,sd_paper,seed",
     "differences.csv": "task,metric,role_a,preset_a,role_b,preset_b,difference,relative,low,high",
     "attention.csv": "preset,task_set,task,from_task,weight",
     "predictions.parquet": "sample,patient,task,class,preset,task_set,role,seed,truth,prediction",
+    "departments.csv": "department,task,metric,verdict,questions,counted,ahead,behind,open,equal,single,joint,relative,"
+    "relative_low,relative_high,least,most,width_ratio",
+    "phenotype_map.csv": "task,role,preset,method,x,y,cluster,beside",
 }
 METRICS = {
     "died": {"auroc", "auprc", "brier"},

@@ -44,12 +44,15 @@ def plane(points: Floats, seed: int) -> Plane:
     installed by their first two principal components; the answer says which.
 
     UMAP keeps neighbours together; distances between its islands, and their sizes, mean little. Principal components
-    keep distances as far as two dimensions can. Both look at the points alone, never at groups. Errors: DataError for
-    fewer than LEAST_ROWS rows or a point that is not finite.
+    keep distances as far as two dimensions can. Equal rows stand in one place. Both look at the points alone, never at
+    groups. Errors: DataError for fewer than LEAST_ROWS rows or a point that is not finite.
     """
     if points.ndim != 2 or len(points) < LEAST_ROWS or not np.isfinite(points).all():
         raise DataError(f"points of shape {points.shape}", expected=f"finite, (rows, width), {LEAST_ROWS} rows or more")
     chosen = method()
+    if not np.ptp(points, axis=0).any():
+        # UMAP would divide by the spread
+        return Plane(np.zeros((len(points), 2)), chosen)
     return Plane(_umap(points, seed) if chosen == "UMAP" else _components(points), chosen)
 
 

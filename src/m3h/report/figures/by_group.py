@@ -20,6 +20,7 @@ MOST = 5
 #: Columns that are drawn first: the words by which studies call the sex.
 _SEX = re.compile(r"sex|gender|(fe)?male", re.IGNORECASE)
 _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _SHAPES = ("o", "s", "^", "D", "v")
 #: Between the marks of one quantile, in quantiles.
 _APART = 0.13
@@ -94,7 +95,7 @@ def called(group: str, value: str) -> str:
         return group.replace("_", " ")
     if _SEX.fullmatch(group) and value.lower() in _NO:
         return f"not {group.replace('_', ' ')}"
-    return f"{group}: {value}" if value.lower() in _YES | _NO else value
+    return f"{group}: {value}" if value.lower() in _YES | _NO or _NUMBER.fullmatch(value) else value
 
 
 def column(name: str) -> str:
