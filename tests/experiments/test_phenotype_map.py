@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from m3h.evaluation import projection
 from m3h.evaluation.scores import Prediction
 from m3h.experiments import phenotype_map as module
-from m3h.experiments.phenotype_map import PHENOTYPE_MAP, phenotype_map
+from m3h.experiments.phenotype_map import PHENOTYPE_MAP, map_notes, phenotype_map
 from m3h.experiments.scoring import Model
 from made import make_dataset
 
@@ -39,6 +40,8 @@ def test_rows_are_placed_where_the_network_groups_them(monkeypatch: pytest.Monke
     joint = table.filter(table["role"] == "joint")
     assert joint["cluster"].equals(joint["beside"].alias("cluster"))
     assert phenotype_map(DATA, models).equals(table)
+    assert "umap-learn is not installed" in map_notes(table)[0]
+    assert map_notes(table.with_columns(method=pl.lit("UMAP"))) == map_notes(table.head(0)) == []
 
 
 def test_many_rows_are_drawn_by_lot_the_same_of_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:

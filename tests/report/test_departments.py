@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,7 +108,10 @@ def test_many_questions_take_sheets_with_their_headings(run: Run) -> None:
     headings = [line for line in lines if isinstance(line, forest.Heading)]
     assert [line.name for line in headings if not line.continued] == ["D0", "D1", "D2", "D3", "All questions"]
     assert all(isinstance(panel.lines[0], forest.Heading) for panel in found)
-    assert found[1].lines[0] == dataclasses.replace(headings[1], continued=True)
+    assert max(len(panel.lines) for panel in found) - min(len(panel.lines) for panel in found) < 4
+    assert not any(isinstance(panel.lines[-1], forest.Heading) for panel in found[:-1])
+    again = [(before, line) for before, line in itertools.pairwise(headings) if line.continued]
+    assert again and all(line == dataclasses.replace(before, continued=True) for before, line in again)
 
 
 def test_words_say_where_nothing_differs(contents: Contents, run: Run) -> None:

@@ -29,7 +29,7 @@ from m3h.evaluation.scores import Prediction
 from m3h.experiments import baselines, crossval, results, scoring
 from m3h.experiments.departments import department_table
 from m3h.experiments.engine import Engine
-from m3h.experiments.phenotype_map import phenotype_map
+from m3h.experiments.phenotype_map import map_notes, phenotype_map
 from m3h.report.page import write_report
 from m3h.study.spec import Study
 from m3h.training.trained import TrainedNetwork
@@ -104,6 +104,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
         watch.stage("baseline")
     say("scoring", None)
     tables = _tables(study, data, work, done, models)
+    said = [*said, *map_notes(tables["phenotype_map.csv"])] if models else said
     watch.stage("evaluate")
     reliance = None
     if options.appraise and (answering := _answering(done)):

@@ -63,3 +63,10 @@ def _drawn(task: str, models: Sequence[Model]) -> list[tuple[Model, Prediction]]
     found = [(own[role], own[role].predictions[task]) for role in ROLES if role in own]
     # a network that went wrong has places that are no numbers
     return [(model, said) for model, said in found if said.latent is not None and np.isfinite(said.latent).all()]
+
+
+def map_notes(table: pl.DataFrame) -> list[str]:
+    """What whoever ran a study should know of its phenotype_map.csv."""
+    if "PCA" not in table.get_column("method"):
+        return []
+    return ["maps of groups are of principal components, not UMAP: umap-learn is not installed (extra umap)"]

@@ -43,4 +43,5 @@ def _caption(panel: Panel) -> str:
         beside = "Joint and single are the same network here, for no other question is in its set."
     else:
         beside = f"Only the {words.series(panel.maps[0].role).lower()} network groups these rows."
-    return f"{drawn} them. {_MEANINGS.get(panel.method, '')} {beside} A number stands at the middle of its group."
+    numbers = "A number stands on a row near the middle of its group."
+    return f"{drawn} them. {_MEANINGS.get(panel.method, '')} {beside} {numbers}"

@@ -6,9 +6,18 @@ from m3h.report.contents import Contents
 from m3h.report.figures import by_group
 from m3h.report.plates import Plates, of_sheets
 
+_NONE = (
+    "Nothing is drawn: no column of the study has two to "
+    f"{by_group.MOST} subgroups that are large enough among the test patients of a yes-or-no question. "
+    "calibration_groups.csv says of each how many patients it has."
+)
+
 
 def curves(contents: Contents) -> list[Plates]:
-    """Risk quantile against observed rate, one entry per column of subgroups; [] where the run kept none."""
+    """Risk quantile against observed rate, one entry per column of subgroups; [] where the run kept nothing of it."""
+    groups = by_group.groups(contents)
+    if not groups and contents.appraisal["calibration_groups"].height:
+        return [Plates("Risk and observed rate by subgroup", missing=_NONE)]
     return [
         of_sheets(
             f"Risk and observed rate by {by_group.column(group.name)}",
@@ -16,7 +25,7 @@ def curves(contents: Contents) -> list[Plates]:
             _caption(group),
             "",
         )
-        for place, group in enumerate(by_group.groups(contents))
+        for place, group in enumerate(groups)
     ]
 
 

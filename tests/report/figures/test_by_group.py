@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,9 +66,9 @@ def test_lines_run_through_the_observed_rates(contents: Contents, monkeypatch: p
     by_group.draw(by_group.groups(contents)[0], "a")
     ((axes, legend),) = kept
     expected, women, men = axes.lines
-    assert expected.get_ydata() == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
-    assert women.get_ydata() == pytest.approx([0.15, 0.25, 0.35, 0.45, 0.55])
-    assert men.get_ydata() == pytest.approx([0.08, 0.18, 0.28, 0.38, 0.48])
+    assert expected.get_ydata() == pytest.approx([10, 20, 30, 40, 50])
+    assert women.get_ydata() == pytest.approx([15, 25, 35, 45, 55])
+    assert men.get_ydata() == pytest.approx([8, 18, 28, 38, 48])
     assert women.get_color() != men.get_color() and women.get_marker() != men.get_marker()
     assert [name for _, name in legend] == ["not male", "male", "mean predicted risk"]
     assert [handle.get_color() for handle, _ in legend[:2]] == [women.get_color(), men.get_color()]
@@ -80,6 +81,15 @@ def test_captions_say_quantiles_and_who_is_left_out(contents: Contents) -> None:
     assert caption.startswith("Test patients in fifths of the calibrated risk")
     assert caption.endswith("Left out in at least one question: male: -1 (12 patients, fewer than 30).")
     assert "Left out" not in plates[1].plates[0].caption
+
+
+def test_subgroups_too_small_to_be_drawn_are_said(contents: Contents) -> None:
+    frame = contents.appraisal["calibration_groups"]
+    few = {**contents.appraisal, "calibration_groups": frame.filter(pl.col("group") == "race")}
+    (plates,) = same_risk.curves(dataclasses.replace(contents, appraisal=few))
+    assert not plates.plates and plates.missing.startswith("Nothing is drawn")
+    old = {**contents.appraisal, "calibration_groups": frame.head(0)}
+    assert same_risk.curves(dataclasses.replace(contents, appraisal=old)) == []
 
 
 def test_the_page_folds_all_but_the_first(contents: Contents) -> None:

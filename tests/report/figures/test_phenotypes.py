@@ -57,6 +57,13 @@ def test_dots_are_one_picture_a_map_and_cost_little(run: Run) -> None:
     assert made == phenotypes.draw(panel, "a")
 
 
+def test_a_number_stands_on_a_row_also_of_a_group_in_two_parts() -> None:
+    x, y = np.array([0.0, 0.1, 0.2, 9.0, 9.1, 9.2, 9.3]), np.zeros(7)
+    assert phenotypes.middle(x, y) == (9.0, 0.0)
+    x = np.array([0.0, 1.0, 10.0, 11.0])  # medians lie between the parts
+    assert phenotypes.middle(x, np.zeros(4))[0] in x
+
+
 @pytest.mark.parametrize(("method", "said"), [("UMAP", "keeps neighbours together"), ("PCA", "not UMAP")])
 def test_the_caption_says_which_method_it_was(run: Run, method: str, said: str) -> None:
     (plates,) = words.maps(written(run(["death", "phenotype"]), method=method))

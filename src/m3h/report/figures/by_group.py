@@ -133,30 +133,27 @@ def _colour(place: int) -> str:
 
 def _paint(axes: Axes, panel: Panel, values: Sequence[str]) -> None:
     everybody = panel.everybody
-    axes.plot(
-        everybody["bin"], everybody["predicted"], color=drawing.GREY, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1
-    )
-    rates = [everybody["predicted"], *(line["observed"] for _, line in panel.lines)]
-    ends = [line["high"] for _, line in panel.lines]
+    expected = 100 * everybody["predicted"]
+    axes.plot(everybody["bin"], expected, color=drawing.GREY, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+    rates = pl.concat([everybody["predicted"], *(line["observed"] for _, line in panel.lines)]).drop_nulls()
     # a wide interval does not squeeze the lines; it leaves the square
-    highest = max((float(rate) for column in rates for rate in column.drop_nulls()), default=1.0)
-    top = min(
-        1.0, max(1.3 * highest, 0.02), max((float(end) for column in ends for end in column.drop_nulls()), default=1.0)
-    )
+    top = min(100.0, max(130 * max(rates.to_list(), default=0.0), 2.0))
     for value, line in panel.lines:
         place = list(values).index(value)
         at = line["bin"] + _APART * (place - (len(values) - 1) / 2)
         colour = _colour(place)
-        axes.vlines(at, line["low"], line["high"], color=colour, linewidth=0.7, alpha=0.6, zorder=2)
-        axes.plot(at, line["observed"], color=colour, linewidth=0.9, marker=_SHAPES[place], markersize=2.6, zorder=3)
+        axes.vlines(at, 100 * line["low"], 100 * line["high"], color=colour, linewidth=0.7, alpha=0.6, zorder=2)
+        axes.plot(
+            at, 100 * line["observed"], color=colour, linewidth=0.9, marker=_SHAPES[place], markersize=2.6, zorder=3
+        )
     axes.set_xlim(0.5, panel.quantiles + 0.5)
-    axes.set_ylim(0, top * 1.02)
+    axes.set_ylim(0, 1.02 * top)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
     axes.tick_params(labelsize=6, pad=1.5)
     multiples.heading(axes, panel.task)
     axes.set_xlabel("quantile of the risk", fontsize=6.2, labelpad=1.5)
-    axes.set_ylabel("observed rate", fontsize=6.2, labelpad=1.5)
+    axes.set_ylabel("observed %", fontsize=6.2, labelpad=1.5)
 
 
 def left_out(group: Group) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from m3h.report import words
 from m3h.report.contents import Contents
 from m3h.report.figures import drawing
 
-#: What the axis always shows, in %; where it is cut, as a multiple of the middle one of all ends of intervals.
-_ALWAYS, _CUT = 2.0, 3.0
+#: What the axis always shows, in %; where it is cut, as a multiple of the middle one of all ends of intervals; and how
+#: far it reaches to hold the marks themselves.
+_ALWAYS, _CUT, _WIDE = 2.0, 3.0, 15.0
 _NAMES = 2.15  # inches left for names
 _FITTING = 34  # letters of a name that these hold; a longer one is set smaller
 #: Inches from the axes to each column of numbers, and the width of all.
@@ -25,7 +26,7 @@ _COLUMNS = {"change": 0.16, "interval": 0.74, "width": 1.8}
 _NUMBERS = 2.2
 _TOP, _BOTTOM, _ROW, _HEADING = 0.5, 0.42, 0.19, 0.29
 #: Inches of a sheet at most: two to a page, so that little of one stays empty.
-_SHEET = 5.2
+_SHEET = 4.9
 _AHEAD, _BEHIND = "#0072B2", "#D55E00"
 _COLOURS = {"ahead": _AHEAD, "behind": _BEHIND}
 _SIGNS = {"ahead": "▲", "behind": "▼"}
@@ -97,35 +98,43 @@ def _heading(row: Mapping[str, Any], name: str) -> Heading:
 
 
 def panels(contents: Contents) -> list[Panel]:
-    """Sheets of nearly equal length; a department that goes on has its heading again."""
+    """As few sheets as can be, of nearly equal length; a department that goes on has its heading again."""
     found = lines(contents)
-    rows = [(place, line) for place, line in enumerate(found) if isinstance(line, Row)]
-    limits = _limits([line for _, line in rows])
-    for count in range(1, len(rows) + 1):
-        parts = drawing.chunks(rows, -(-len(rows) // count))
-        sheets = [_sheet(found, part, last=part is parts[-1]) for part in parts]
-        if all(_height(sheet) <= _SHEET for sheet in sheets):
-            return [Panel(tuple(sheet), limits) for sheet in sheets]
-    return []
+    rows = [line for line in found if isinstance(line, Row)]
+    if not rows:
+        return []
+    fewest = len(_sheets(found, _SHEET))
+    room = sum(_height_of(line) for line in found) / fewest + _TOP + _BOTTOM
+    while room < _SHEET and len(_sheets(found, room)) > fewest:
+        room += _ROW / 2
+    limits = _limits(rows)
+    return [Panel(tuple(sheet), limits) for sheet in _sheets(found, min(room, _SHEET))]
 
 
-def _sheet(found: Sequence[Line], part: Sequence[tuple[int, Row]], *, last: bool) -> list[Line]:
-    """The lines of some rows with the headings that belong to them, and at the end that of all departments."""
-    first, final = part[0][0], part[-1][0]
-    sheet = list(found[first : final + 1])
-    before = next(line for line in reversed(found[:first]) if isinstance(line, Heading))
-    continued = isinstance(found[first - 1], Row)
-    sheet.insert(0, Heading(**{**vars(before), "continued": True}) if continued else before)
-    return sheet + [line for line in found[final + 1 :] if last and isinstance(line, Heading)]
+def _sheets(found: Sequence[Line], room: float) -> list[list[Line]]:
+    """The lines in sheets of at most ``room`` inches, no heading apart from its first question."""
+    sheets: list[list[Line]] = [[]]
+    heading: Heading | None = None
+    for place, line in enumerate(found):
+        follows = found[place + 1 : place + 2]
+        together = [line, *follows] if isinstance(line, Heading) else [line]
+        if sheets[-1] and _height([*sheets[-1], *together]) > room:
+            sheets.append([])
+            if isinstance(line, Row) and heading is not None:
+                sheets[-1].append(replace(heading, continued=True))
+        heading = line if isinstance(line, Heading) else heading
+        sheets[-1].append(line)
+    return sheets
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
-    ends = np.array(
-        [end for row in rows if row.verdict != "same" for end in (row.relative, row.low, row.high) if end is not None]
-    )
+    """What the axis shows: questions at which something differs, most of them with their intervals."""
+    differing = [row for row in rows if row.verdict not in ("same", "equal")]
+    ends = np.array([end for row in differing for end in (row.relative, row.low, row.high) if end is not None])
     if not len(ends):
         return -_ALWAYS, _ALWAYS
-    cut = max(_ALWAYS, _CUT * float(np.median(np.abs(ends))))
+    furthest = max((abs(row.relative) for row in differing if row.relative is not None), default=0.0)
+    cut = max(_ALWAYS, _CUT * float(np.median(np.abs(ends))), min(1.1 * furthest, _WIDE))
     low, high = min(-_ALWAYS, max(float(ends.min()), -cut)), max(_ALWAYS, min(float(ends.max()), cut))
     margin = 0.03 * (high - low)
     return low - margin, high + margin
@@ -178,7 +187,11 @@ def _draw_heading(axes: Axes, line: Heading, limits: tuple[float, float], top: f
         return
     _line(axes, middle, line.least, line.most, limits, drawing.INK, 0.9)
     _point(axes, middle, line.mean, limits, "D", drawing.INK, filled=True)
-    _numbers(axes, middle, words.signed(line.mean, 1), (line.least, line.most), line.ratio, weight="bold")
+    _numbers(axes, middle, words.signed(line.mean, 1), _range(line), line.ratio, weight="bold")
+
+
+def _range(line: Heading) -> str:
+    return words.interval(line.least, line.most, 1, plus=True)
 
 
 def _draw_row(axes: Axes, row: Row, limits: tuple[float, float], y: float) -> None:
@@ -192,13 +205,11 @@ def _draw_row(axes: Axes, row: Row, limits: tuple[float, float], y: float) -> No
         if row.low is not None and row.high is not None:
             _line(axes, y, row.low, row.high, limits, colour, 1.3)
         _point(axes, y, row.relative, limits, "o", colour, filled=row.verdict in _COLOURS)
-    ends = None if row.low is None or row.high is None else (row.low, row.high)
-    weight = "bold" if row.verdict in _COLOURS else "normal"
     # of a single score near 0 there is no percentage, but a direction
     bare = _SIGNS.get(row.verdict, words.NOTHING)
-    _numbers(
-        axes, y, words.signed(row.relative, 1) if row.relative is not None else bare, ends, row.ratio, weight=weight
-    )
+    change = words.signed(row.relative, 1) if row.relative is not None else bare
+    between = "very same score" if row.verdict == "equal" else words.interval(row.low, row.high, 1, plus=True)
+    _numbers(axes, y, change, between, row.ratio, weight="bold" if row.verdict in _COLOURS else "normal")
 
 
 def _line(
@@ -233,7 +244,7 @@ def _numbers(
     axes: Axes,
     y: float,
     change: str,
-    ends: tuple[float, float] | None,
+    between: str,
     ratio: float | None,
     *,
     weight: str,
@@ -241,7 +252,7 @@ def _numbers(
     inner = drawing.PAGE_WIDTH - _NAMES - _NUMBERS
     texts = {
         "change": change,
-        "interval": words.interval(*ends, 1, plus=True) if ends else "",
+        "interval": between,
         "width": words.number(ratio, 2),
     }
     for key, text in texts.items():

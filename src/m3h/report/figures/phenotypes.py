@@ -102,7 +102,7 @@ def _paint(axes: Axes, one: Map) -> None:
     for number in np.unique(one.group).tolist():
         rows = one.group == number
         if rows.sum() >= _NUMBERED:
-            _number(axes, float(np.median(one.x[rows])), float(np.median(one.y[rows])), number)
+            _number(axes, *middle(one.x[rows], one.y[rows]), number)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -110,6 +110,12 @@ def _paint(axes: Axes, one: Map) -> None:
         spine.set_color(drawing.FAINT)
     score = f", silhouette {words.number(one.silhouette, 3)}" if one.silhouette is not None else ""
     axes.set_title(f"{words.series(one.role)}{score}", loc="left", fontsize=7.5, fontweight="bold", pad=4)
+
+
+def middle(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """The place of the row nearest to the medians: of a group in two parts it lies on one of them, not between."""
+    nearest = int(np.argmin(np.hypot(x - np.median(x), y - np.median(y))))
+    return float(x[nearest]), float(y[nearest])
 
 
 def _number(axes: Axes, x: float, y: float, number: int) -> None:
