@@ -33,6 +33,7 @@ def _caption(group: by_group.Group) -> str:
     return (
         f"Test patients in {by_group.parted(group)} of the calibrated risk, the lowest left, the same for all: how "
         "many of each group had the outcome, with 95 % intervals that take rows for independent. On the dashed line "
-        "risks are what happens; where the groups' lines part by more than their intervals, the same risk does not "
-        f"mean the same for all of them. calibration_groups.csv has the numbers.{by_group.left_out(group)}"
+        "risks are what happens; where the groups' lines part by more than their intervals, the same risk may not mean "
+        "the same for all of them. Many points are compared, so a single gap is a hint and not a finding. "
+        f"calibration_groups.csv has the numbers.{by_group.left_out(group)}"
     )
