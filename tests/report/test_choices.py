@@ -117,7 +117,7 @@ def test_findings_set_both_gains_against_each_other(run: Run) -> None:
     text = findings(contents)
     assert text[0].endswith("for 3 of 3 questions.")
     assert "ahead in 1 (death +0.002 [+0.001 to +0.003])" in text[1]
-    assert "behind in 1 (fever −0.020 [−0.030 to −0.010]) of 3; 1 stay open." in text[1]
+    assert "behind in 1 (fever −0.020 [−0.030 to −0.010]) of 3; 1 stays open." in text[1]
     assert text[2] == (
         "AUROC, 3 questions: median gain +0.020 by the cross-validation that chose the sets, 0.000 on test rows."
     )

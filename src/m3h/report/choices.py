@@ -11,6 +11,7 @@ import polars as pl
 
 from m3h.evaluation.compare import COMPARED
 from m3h.report import words
+from m3h.report.comparisons import open_count
 from m3h.report.contents import Contents, Verdict, verdict
 from m3h.report.tables import SIGNS, Cell, Table, grouped, groups
 
@@ -196,12 +197,13 @@ def findings(contents: Contents) -> list[str]:
     for choice in several:
         interval = words.interval(choice.low, choice.high, plus=True)
         sides.setdefault(choice.side, []).append(f"{choice.task} {words.signed(choice.test_gain)} [{interval}]")
-    judged = sum(len(sides.get(side, ())) for side in ("ahead", "behind", "open"))
+    judged = sum(len(sides.get(side, ())) for side in ("ahead", "behind", "open", "same"))
     if judged:
         parts = [f"{side} in {_some(sides.get(side, []))}" for side in ("ahead", "behind")]
+        same = f" and in {len(sides['same'])} both are the same" if "same" in sides else ""
         text.append(
             f"On test rows the chosen sets are {parts[0]} and {parts[1]} of {judged}; "
-            f"{len(sides.get('open', ()))} stay open."
+            f"{open_count(len(sides.get('open', ())))} open{same}."
         )
     return text + _curse(several)
 

@@ -94,8 +94,9 @@ APPRAISAL: Mapping[str, Schema] = {
     "gates": {"task": TEXT, "gate": NUMBER, "between_rows": NUMBER},
 }
 
-#: Which way a paired difference points, read from its interval; "none" where there is no interval.
-Verdict = Literal["ahead", "behind", "open", "none"]
+#: Which way a paired difference points, read from its interval: "same" where every redraw gave no difference at all,
+#: "none" where there is no interval.
+Verdict = Literal["ahead", "behind", "open", "same", "none"]
 _ROLE_ORDER = ("single", "joint", "best", "baseline")
 _KIND_OF = {metric: kind for kind, metrics in METRICS.items() for metric in metrics}
 
@@ -246,6 +247,8 @@ def verdict(metric: str, low: float | None, high: float | None) -> Verdict:
     """Whether an interval of a difference a - b excludes 0, and to whose side; a lower Brier score or MAE is better."""
     if low is None or high is None:
         return "none"
+    if low == high == 0:
+        return "same"
     if low <= 0 <= high:
         return "open"
     return "ahead" if (low > 0) != (metric in LOWER_IS_BETTER) else "behind"

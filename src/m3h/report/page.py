@@ -13,6 +13,7 @@ from m3h.report import (
     appraisal,
     choices,
     cohort,
+    comparisons,
     departments,
     gallery,
     interactions,
@@ -81,12 +82,13 @@ def _head(contents: Contents) -> dict[str, Any]:
     study = contents.run.get("study") or {}
     counted = contents.audit.get("samples") or {}
     sources = contents.audit.get("sources") or []
-    tiles = [
-        (words.whole(counted.get("patients")), "patients"),
-        (words.whole(counted.get("rows")), "samples"),
-        (str(len(sources)) if sources else words.NOTHING, "sources"),
-        (str(len(contents.tasks)), "questions"),
+    numbers = [
+        (counted.get("patients"), "patient"),
+        (counted.get("rows"), "sample"),
+        (len(sources) or None, "source"),
+        (len(contents.tasks), "question"),
     ]
+    tiles = [(words.whole(count), name if count == 1 else f"{name}s") for count, name in numbers]
     return {
         "title": study.get("title") or study.get("name") or "Study",
         "name": study.get("name") or "",
@@ -99,8 +101,8 @@ def _head(contents: Contents) -> dict[str, Any]:
 
 def _parts(contents: Contents) -> dict[str, Any]:
     return {
-        "sentences": summary.sentences(contents),
-        "cautions": summary.cautions(contents),
+        "answers": summary.answers(contents),
+        "cautions": summary.cautions(contents, whole=False),
         "flow": cohort.flow(contents),
         "source_rows": cohort.source_rows(contents),
         "table_one": cohort.table_one(contents),
@@ -114,7 +116,7 @@ def _parts(contents: Contents) -> dict[str, Any]:
         "differences": tables.differences(contents),
         "departments": departments.departments(contents),
         "scores_about": summary.scores_about(contents),
-        "multiplicity": summary.multiplicity(contents),
+        "multiplicity": comparisons.multiplicity(contents),
         "alone": words.listed(contents.alone),
         "attentions": gallery.attentions(contents),
         "gates": appraisal.gates(contents),

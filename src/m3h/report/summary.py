@@ -1,4 +1,4 @@
-"""The report in a few sentences: what was asked, how well it was answered, whether learning together helped."""
+"""The report in a few sentences: what was asked, what was found, can it be trusted, what to be careful about."""
 
 from __future__ import annotations
 
@@ -7,113 +7,101 @@ from dataclasses import dataclass
 import polars as pl
 
 from m3h.dataset.audit import LEAKS
-from m3h.report import choices, interactions, words
+from m3h.report import choices, interactions, trusted, words
 from m3h.report.cohort import left_out
-from m3h.report.contents import Contents, Verdict, series_of, verdict
+from m3h.report.comparisons import comparisons, sentence
+from m3h.report.contents import Contents
+from m3h.report.numbers import constant
+from m3h.report.points import Point
 
 _FEW = 30
 _NAMED = 4
-# what a 95 % interval leaves to chance
-_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """``subject``, joint or best, against one other series on the headline metrics: which tasks, with their
-    differences as text.
-    """
+class Answer:
+    """One of the three questions that a reader comes with, and the points that answer it."""
 
-    opponent: str
-    ahead: tuple[str, ...]
-    behind: tuple[str, ...]
-    open: int
-    subject: str = "joint"
-
-    @property
-    def count(self) -> int:
-        """Questions compared that have an interval."""
-        return len(self.ahead) + len(self.behind) + self.open
+    question: str
+    points: tuple[Point, ...]
 
 
-def comparisons(contents: Contents) -> list[Comparison]:
-    """Joint against every other series, then the chosen sets against theirs.
-
-    A task that is alone in its set is not compared with itself.
-    """
-    return [*_of_role(contents, "joint"), *_of_role(contents, "best")]
-
-
-def _of_role(contents: Contents, role: str) -> list[Comparison]:
-    headline = set(contents.headline.select("task", "metric").rows())
-    alone = set(contents.alone_as(role))
-    found: dict[str, dict[Verdict, list[str]]] = {}
-    for row in contents.differences.filter(pl.col("role_a") == role).iter_rows(named=True):
-        opponent = series_of(row["role_b"], row["preset_b"])
-        side = verdict(row["metric"], row["low"], row["high"])
-        itself = opponent == "single" and row["task"] in alone
-        if (row["task"], row["metric"]) not in headline or side == "none" or itself:
-            continue
-        interval = words.interval(row["low"], row["high"], plus=True)
-        text = f"{row['task']} {words.signed(row['difference'])} [{interval}]"
-        found.setdefault(opponent, {}).setdefault(side, []).append(text)
-    return [
-        Comparison(
-            name,
-            tuple(found[name].get("ahead", ())),
-            tuple(found[name].get("behind", ())),
-            len(found[name].get("open", ())),
-            role,
-        )
-        for name in contents.series
-        if name in found
-    ]
+def answers(contents: Contents) -> list[Answer]:
+    """The three questions in the order of reading. Where nothing was scored, nothing is there to be trusted."""
+    found = [Answer("What was asked?", (_size(contents), *_models(contents)))]
+    learnt = _learnt(contents) if contents.series else []
+    searched = [Point(text, "choices", "The best sets") for text in choices.findings(contents)]
+    measured = [Point(text, "interactions", "Who helps whom") for text in interactions.findings(contents)]
+    found.append(Answer("What was found?", (*learnt, *searched, *measured)))
+    if contents.series:
+        found.append(Answer("Can it be trusted?", tuple(trusted.points(contents))))
+    return [answer for answer in found if answer.points]
 
 
-def sentences(contents: Contents) -> list[str]:
-    """The findings, in the order of reading."""
-    found = [_size(contents), *_learnt(contents)] if contents.series else [_size(contents)]
-    return found + choices.findings(contents) + interactions.findings(contents)
-
-
-def _learnt(contents: Contents) -> list[str]:
-    """Scores, and joint against the others; what the search has chosen is told with the search."""
-    found = [text for text in (_chance(contents), _numbers(contents)) if text]
-    compared = [comparison for comparison in comparisons(contents) if comparison.subject == "joint"]
-    found += [_compared(comparison) for comparison in compared]
-    if "best" in contents.series and "joint" not in contents.series:
-        found.append("The networks of all questions at once were not trained in this run.")
-    elif "joint" not in contents.series:
-        found.append("No joint network was trained in this run: each question was learnt by a network of its own.")
-    elif not any(comparison.opponent == "single" for comparison in compared):
-        found.append("Joint and single networks were not compared question by question in this run.")
-    if contents.alone:
-        names = words.listed(contents.alone)
-        found.append(
-            f"For {names} joint and single are the same network, because no other question is allowed the same sources."
-        )
-    return found
-
-
-def _size(contents: Contents) -> str:
+def _size(contents: Contents) -> Point:
     counted = contents.audit.get("samples")
     asked = words.counted(len(contents.tasks), "question")
     sources = contents.audit.get("sources") or []
-    seen = f" from {words.counted(len(sources), 'source')} of data" if sources else ""
+    seen = f", answered from {words.counted(len(sources), 'source')} of data" if sources else ""
     if not counted:
-        return f"{asked} were asked{seen}." if len(contents.tasks) != 1 else f"{asked} was asked{seen}."
-    samples = words.counted(counted["rows"], "sample")
+        return Point(f"{asked}{seen}.", "asked", "What is asked")
     patients = words.counted(counted["patients"], "patient")
-    learnt = f"The networks learnt from {words.counted(counted['train_rows'], 'sample')}"
-    if not contents.series:
-        learnt = f"Only the {words.counted(counted['train_rows'], 'sample')} of the training part were used"
-        return (
-            f"{samples} of {patients} and {asked} about them, answered{seen}. {learnt}. No network was scored on a row "
-            "of the test part; the tables below only count what is in it."
+    samples = f" ({words.counted(counted['rows'], 'sample')})" if counted["rows"] != counted["patients"] else ""
+    learnt = words.whole(counted["train_rows"])
+    text = f"{asked} about {patients}{samples}{seen}"
+    if contents.series:
+        tested = words.whole(counted["test_rows"])
+        text += f"; learnt on {learnt} samples, judged on {tested} of patients that no model has seen."
+    else:
+        text += (
+            f". Only the {learnt} samples of the training part were used. No network was scored on a row of the test "
+            "part; the tables below only count what is in it."
         )
-    return (
-        f"{samples} of {patients} and {asked} about them, answered{seen}. {learnt} and are judged on the "
-        f"{words.whole(counted['test_rows'])} of patients whom they have never seen."
+    return Point(text, "asked", "What is asked")
+
+
+def _models(contents: Contents) -> list[Point]:
+    """Which kind of model answers; nothing where the run does not say or no model was scored."""
+    chosen = contents.run.get("settings") or {}
+    preset, kinds = chosen.get("preset"), chosen.get("fields") or {}
+    if not preset or not contents.series:
+        return []
+    if not kinds.get("additive"):
+        together = "one network of all questions" if "joint" in contents.series else "a network of each question"
+        text = f"The model is {together} (preset {preset}): a part for each source, a shared part, and attention."
+        return [Point(text, "made", "How it was made")]
+    beside = "additive models and boosted trees" if kinds.get("trees") else "additive models"
+    text = (
+        f"The model is not a network alone (preset {preset}): each question has {beside} of its own, and a network "
+        "beside them learns to correct what they say."
     )
+    gates = contents.appraisal["gates"]
+    shut = gates.filter(pl.col("gate") == 0).height
+    if shut:
+        which = "any question" if shut == gates.height else f"{shut} of {gates.height} questions"
+        text += f" Patients held out bore no correction out for {which}: there those models answer alone."
+    return [Point(text, "made", "How it was made")]
+
+
+def _learnt(contents: Contents) -> list[Point]:
+    """Scores, and joint against the others; what the search has chosen is told with the search."""
+    told = " ".join(text for text in (_chance(contents), _numbers(contents), _same(contents)) if text)
+    found = [Point(told, "scores", "Scores")] if told else []
+    compared = [comparison for comparison in comparisons(contents) if comparison.subject == "joint"]
+    texts = [sentence(comparison) for comparison in compared]
+    if "best" in contents.series and "joint" not in contents.series:
+        texts.append("The networks of all questions at once were not trained in this run.")
+    elif "joint" not in contents.series:
+        texts.append("No joint network was trained in this run: each question was learnt by a network of its own.")
+    elif contents.alone and not any(comparison.opponent == "single" for comparison in compared):
+        names = words.listed(contents.alone, _NAMED)
+        texts.append(
+            f"For {names} joint and single are the same network, because no other question is allowed the same sources."
+        )
+    elif not any(comparison.opponent == "single" for comparison in compared):
+        texts.append("Joint and single networks were not compared question by question in this run.")
+    heading = f"{'Joint' if 'joint' in contents.series else 'Together'} or alone"
+    return found + [Point(text, "differences", heading) for text in texts]
 
 
 def _best_series(contents: Contents) -> str:
@@ -132,17 +120,15 @@ def _chance(contents: Contents) -> str:
         return ""
     better = frame.filter(pl.col("low") > 0.5).height
     top, last = frame.row(0, named=True), frame.row(-1, named=True)
-    answered = f"{'is' if better == 1 else 'are'} answered better than by chance{_by(contents)}"
     text = (
-        f"Of {words.counted(frame.height, 'yes-or-no or multiple-choice question')}, {better} {answered} "
-        "(AUROC, whole interval above 0.5)"
+        f"{better} of {words.counted(frame.height, 'yes-or-no or multiple-choice question')} "
+        f"{'is' if better == 1 else 'are'} answered better than by chance{_by(contents)} (AUROC above 0.5 with its "
+        "whole interval)"
     )
+    best = f"{text}: {'best is ' if frame.height > 1 else ''}{top['task']} with {words.number(top['value'], 2)}"
     if frame.height == 1:
-        return f"{text}: {top['task']} with {words.number(top['value'], 2)}."
-    return (
-        f"{text}; best is {top['task']} with {words.number(top['value'], 2)}, weakest {last['task']} with "
-        f"{words.number(last['value'], 2)}."
-    )
+        return f"{best}."
+    return f"{best}, weakest {last['task']} with {words.number(last['value'], 2)}."
 
 
 def _numbers(contents: Contents) -> str:
@@ -152,7 +138,13 @@ def _numbers(contents: Contents) -> str:
     parts = [f"{row['task']} {words.number(row['value'], 2)}" for row in frame.iter_rows(named=True)]
     useless = frame.filter(pl.col("value") <= 0).height
     tail = f" Those at or below 0 ({useless}) do no better than always guessing the mean." if useless else ""
-    return f"Share of variation explained (R²) in questions about a number: {words.listed(parts)}.{tail}"
+    return f"Of numbers it explains this share of the variation (R²): {words.listed(parts, _NAMED)}.{tail}"
+
+
+def _same(contents: Contents) -> str:
+    """Which questions the model answers with one and the same value for everybody; "" for none."""
+    names = constant(contents, _best_series(contents))
+    return f"For {words.listed(names, _NAMED)} it says the same for everybody." if names else ""
 
 
 def _scored(contents: Contents, kinds: tuple[str, ...]) -> pl.DataFrame:
@@ -161,23 +153,6 @@ def _scored(contents: Contents, kinds: tuple[str, ...]) -> pl.DataFrame:
         pl.col("kind").is_in(kinds) & (pl.col("role") == _best_series(contents)) & pl.col("value").is_not_null()
     )
     return frame.sort("value", descending=True, maintain_order=True)
-
-
-def _compared(comparison: Comparison) -> str:
-    against = {
-        "single": "the same network trained for one question alone",
-        "lightgbm": "gradient-boosted trees (LightGBM)",
-        "linear": "a linear model",
-        "best": "the set that the search chose for each question",
-    }.get(comparison.opponent, words.series(comparison.opponent))
-    parts = []
-    for side, names in (("ahead", comparison.ahead), ("behind", comparison.behind)):
-        detail = f" ({words.listed(names, _NAMED)})" if names and len(names) <= _NAMED else ""
-        parts.append(f"{side} in {len(names)}{detail}")
-    questions = words.counted(comparison.count, "question")
-    return (
-        f"Against {against}, joint learning is {parts[0]} and {parts[1]} of {questions}; {comparison.open} stay open."
-    )
 
 
 def scores_about(contents: Contents) -> str:
@@ -199,34 +174,20 @@ def scores_about(contents: Contents) -> str:
     return f"{', '.join(parts)}{same}. Lines are 95 % intervals.{marks}"
 
 
-def multiplicity(contents: Contents) -> str:
-    """What to make of many comparisons at once; empty without comparisons."""
-    found = comparisons(contents)
-    if not found:
-        return ""
-    count = sum(comparison.count for comparison in found)
-    return (
-        f"Differences with an interval: {count}. About 1 in 20 would be marked by chance alone, "
-        f"here about {words.number(_CHANCE * count, 1)}, even if nothing differed; the intervals are not "
-        "corrected for this, so a single mark is a hint and not a finding."
-    )
-
-
-def cautions(contents: Contents) -> list[str]:
-    """What to be careful about in this run."""
+def cautions(contents: Contents, *, whole: bool = True) -> list[str]:
+    """What to be careful about in this run. Without ``whole``, what the report says elsewhere is not said again: signs
+    of leaks, and which questions were left out."""
     found = []
     out = left_out(contents)
     if out:
-        found.append(
-            f"{words.counted(len(out), 'question')} could not be trained or scored: "
-            f"{words.listed([name for name, _ in out])}."
-        )
+        which = f": {words.listed([name for name, _ in out])}" if whole else "; What is asked says why"
+        found.append(f"{words.counted(len(out), 'question')} could not be trained or scored{which}.")
     failed = contents.run.get("failed") or []
     if failed:
         found.append(f"{words.counted(len(failed), 'training')} did not end well; see the warnings at the end.")
     alarms = contents.audit.get("alarms") or []
     leaks = [alarm for alarm in alarms if alarm["kind"] in LEAKS]
-    if leaks:
+    if leaks and whole:
         found.append(f"The audit of the data found {words.counted(len(leaks), 'sign')} of leaks: see How it was made.")
     few = [
         task["name"]
@@ -235,7 +196,7 @@ def cautions(contents: Contents) -> list[str]:
     ]
     if few and contents.series:
         found.append(
-            f"Fewer than {_FEW} test samples are a yes for {words.listed(few)}: scores from so few are uncertain."
+            f"Fewer than {_FEW} test samples are a yes for {words.listed(few, _NAMED)}: such scores are uncertain."
         )
     if contents.series and not any(name in contents.series for name in ("lightgbm", "linear")):
         found.append(

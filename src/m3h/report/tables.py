@@ -9,12 +9,12 @@ from typing import Any
 import polars as pl
 
 from m3h.evaluation.compare import LEAST_REFERENCE
-from m3h.report import words
+from m3h.report import numbers, words
 from m3h.report.contents import Contents, Verdict, series_of, verdict
 from m3h.study.task import HEADLINE
 
 #: What a verdict looks like beside a number, in colour and without.
-SIGNS: dict[Verdict, str] = {"ahead": "▲", "behind": "▼", "open": "", "none": ""}
+SIGNS: dict[Verdict, str] = {"ahead": "▲", "behind": "▼", "open": "", "same": "", "none": ""}
 _NEAR_ZERO = f"an R² or a silhouette nearer to 0 than {LEAST_REFERENCE:g}"
 _OF = {"best": "chosen sets"}
 
@@ -100,12 +100,12 @@ def further_scores(contents: Contents) -> Table | None:
 
 def _scores(contents: Contents, frame: pl.DataFrame, caption: str) -> Table:
     series = contents.series
-    group = groups(contents)
+    group, people = groups(contents), numbers.counted_patients(contents)
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for (task, metric), part in frame.group_by("task", "metric", maintain_order=True):
         values = {series_of(row["role"], row["preset"]): row for row in part.iter_rows(named=True)}
         tested = part.get_column("n_test").max()
-        fields = [_score(values.get(name)) for name in series]
+        fields = [_score(values.get(name), people) for name in series]
         head = (Cell(str(task)), Cell(words.metric(str(metric))), Cell(words.whole(_number(tested))))
         rows.append((group.get(str(task), ""), (*head, *fields)))
     bare = frame.filter(pl.col("value").is_not_null() & pl.col("low").is_null()).height
@@ -119,11 +119,11 @@ def _scores(contents: Contents, frame: pl.DataFrame, caption: str) -> Table:
     )
 
 
-def _score(row: Mapping[str, Any] | None) -> Cell:
+def _score(row: Mapping[str, Any] | None, people: Mapping[str, int]) -> Cell:
     if row is None or row["value"] is None:
         return Cell(words.NOTHING, tone="quiet")
     digits = 3 if abs(row["value"]) < 100 else 1
-    return Cell(words.number(row["value"], digits), words.interval(row["low"], row["high"], digits))
+    return Cell(words.number(row["value"], digits), numbers.beneath(row, people, digits))
 
 
 def differences(contents: Contents) -> list[Table]:
@@ -165,6 +165,8 @@ def _difference(row: Mapping[str, Any] | None) -> list[Cell]:
     if row is None:
         return [Cell(words.NOTHING, tone="quiet"), Cell("")]
     side = verdict(row["metric"], row["low"], row["high"])
+    if side == "same":
+        return [Cell("the same", tone="quiet"), Cell("", tone="quiet")]
     tone = side if side in ("ahead", "behind") else ""
     text = f"{SIGNS[side]} {words.signed(row['difference'])}".strip()
     relative = row["relative"]
