@@ -85,7 +85,7 @@ def prints(folder: Path) -> dict[str, str]:
 
 def test_the_folder_holds_what_is_promised(made: Made) -> None:
     names = {path.name for path in made.out.iterdir()}
-    assert names == {*TABLES, "model", "report.html", "run.json", "ledger.sqlite"}
+    assert names == {*TABLES, "model", "report.html", "tripod.csv", "run.json", "ledger.sqlite"}
     assert [path.name for path in made.out.parent.iterdir()] == ["small"]
     for name, columns in COLUMNS.items():
         path = made.out / name

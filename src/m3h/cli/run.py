@@ -247,19 +247,26 @@ def report(
         str | None,
         typer.Option("--compare", help="paper: the paper's scores beside the run's, also in paper.csv."),
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="DIR", help="Also write every figure there, as SVG.", show_default=False),
+    ] = None,
     as_json: o.Json = False,
 ) -> None:
     """Write the report of a run folder anew."""
     if compare not in (None, "paper"):
         raise SettingError(f"--compare {compare}", expected="paper")
     from m3h.cli.screen import console, counted, print_json
+    from m3h.report.figure_files import write_figures
     from m3h.report.page import write_report
     from m3h.report.paper import compared
 
     page = write_report(folder, compare="paper" if compare else None)
     count = compared(page.with_name("paper.csv")) if compare else None
+    drawn = write_figures(page, figures) if figures else None
     if as_json:
-        print_json({"report": str(page)} | ({} if count is None else {"compared": count}))
+        more = {} if drawn is None else {"figures": [str(file) for file in drawn]}
+        print_json({"report": str(page)} | ({} if count is None else {"compared": count}) | more)
         return
     screen = console()
     if count:
@@ -267,6 +274,8 @@ def report(
     elif count == 0:
         told = "no task of this run is one of the paper's with the same measure; they are found by name (m3h tasks)"
         screen.print(f"note: nothing to compare: {told}", soft_wrap=True, markup=False)
+    if drawn is not None:
+        screen.print(f"{counted(len(drawn), 'figure')}: {figures}", soft_wrap=True, markup=False)
     screen.print(f"report: {page}", soft_wrap=True, markup=False)
 
 

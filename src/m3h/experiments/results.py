@@ -25,7 +25,7 @@ OWN = (
     | frozenset(("calibration.csv", "calibration_curve.csv", "decision.csv", "operating.csv", "conformal.csv"))
     | frozenset(("subgroups.csv", "sources.csv", "features.csv", "robustness.csv", "gates.csv"))
     | frozenset(("calibration_groups.csv", "departments.csv", "phenotype_map.csv"))
-    | frozenset(("held.parquet", "run.json", "report.html", "paper.csv", "model"))
+    | frozenset(("held.parquet", "run.json", "report.html", "paper.csv", "tripod.csv", "model"))
 )
 
 

@@ -11,6 +11,8 @@ from markupsafe import Markup, escape
 from m3h.core.atomic import atomic_file
 from m3h.report import (
     appraisal,
+    card,
+    checklist,
     choices,
     cohort,
     comparisons,
@@ -20,6 +22,7 @@ from m3h.report import (
     paper,
     provenance,
     same_risk,
+    script,
     summary,
     tables,
     words,
@@ -35,6 +38,7 @@ OPEN_PAIRS = 20
 def write_report(run_folder: Path, out: Path | None = None, *, compare: Literal["paper"] | None = None) -> Path:
     """Write the report of ``run_folder`` to ``out``, by default its report.html, and return that path.
 
+    The TRIPOD+AI checklist stands beside it in tripod.csv.
     With ``compare`` "paper" the scores of Bertsimas & Ma (2024) stand beside the run's, here and in paper.csv.
     Reads nothing but the run folder, and the same folder gives the same bytes. Parts whose files are absent are left
     out with a sentence; a folder of ``m3h tim`` or ``m3h search`` alone has the parts that they leave. Errors:
@@ -47,6 +51,8 @@ def write_report(run_folder: Path, out: Path | None = None, *, compare: Literal[
     if compare:
         with atomic_file(target.with_name("paper.csv")) as temporary:
             paper.beside(contents).write_csv(temporary)
+    with atomic_file(target.with_name("tripod.csv")) as temporary:
+        checklist.frame(checklist.checklist(titled(contents))).write_csv(temporary)
     with atomic_file(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return target
@@ -66,7 +72,16 @@ def render(contents: Contents, *, beside: tables.Table | None = None, compared: 
     )
     environment.filters["breakable"] = _breakable
     template = environment.get_template("report.html")
-    return template.render(**_head(contents), **_parts(contents), beside=beside, compared=compared, style=_style())
+    # Markup: a file of this library, in which nothing of a study stands
+    return template.render(
+        **_head(contents),
+        **_parts(contents),
+        beside=beside,
+        compared=compared,
+        style=_style(),
+        script=Markup(script.text()),
+        script_source=script.source(),
+    )
 
 
 def _breakable(text: str) -> Markup:
@@ -100,6 +115,7 @@ def _head(contents: Contents) -> dict[str, Any]:
 
 
 def _parts(contents: Contents) -> dict[str, Any]:
+    entries = checklist.checklist(contents)
     return {
         "answers": summary.answers(contents),
         "cautions": summary.cautions(contents, whole=False),
@@ -134,6 +150,9 @@ def _parts(contents: Contents) -> dict[str, Any]:
         "warnings": provenance.warnings(contents),
         "alarms": [str(alarm["text"]) for alarm in contents.audit.get("alarms") or []],
         "whole": words.whole,
+        "card": card.card(contents),
+        "checklist": checklist.table(entries),
+        "checklist_about": checklist.counted(entries),
     }
 
 

@@ -52,3 +52,28 @@ def test_chunks_are_few_and_nearly_equal(count: int, most: int, sizes: list[int]
     found = drawing.chunks(list(range(count)), most)
     assert [item for chunk in found for item in chunk] == list(range(count))
     assert sorted(len(chunk) for chunk in found) == sorted(sizes)
+
+
+def test_marks_tell_what_they_are() -> None:
+    with drawing.canvas(3, 2) as figure:
+        axes = figure.add_subplot()
+        (line,) = axes.plot([0.0, 1.0], [0.0, 1.0])
+        drawing.tell(line, "a <b> & c")
+        mesh = axes.pcolormesh([[1.0, 2.0], [3.0, 4.0]])
+        drawing.tell(mesh, "one", "two", "three", "four")
+        made = drawing.svg(figure, name="a", title="title")
+    root = ElementTree.fromstring(made)
+    assert [title.text for title in root.iter("title")].count("a <b> & c") == 1
+    told = {title.text: parent for parent in root.iter() for title in parent.findall("title")}
+    assert [told[word].tag for word in ("one", "two", "three", "four")] == ["path"] * 4
+    # cells are told in the order in which they lie: the first colour is the lowest value's, the last the highest's
+    assert told["one"].attrib["style"] != told["four"].attrib["style"]
+    assert "told:" not in made
+
+
+def test_a_text_too_many_is_a_mistake() -> None:
+    with drawing.canvas(3, 2) as figure:
+        mesh = figure.add_subplot().pcolormesh([[1.0, 2.0], [3.0, 4.0]])
+        drawing.tell(mesh, "one", "two", "three")
+        with pytest.raises(ValueError, match="3 texts for 4 marks"):
+            drawing.svg(figure, name="a", title="title")

@@ -17,6 +17,8 @@ from m3h.report.figures import drawing
 _COLOURS = LinearSegmentedColormap.from_list("m3h", ["#ffffff", "#9ecae8", "#0072B2", "#00304c"])
 _NUMBERED_UP_TO = 12
 _SLANTED_UP_TO = 24
+#: Inches above the matrix, where the title of a short key stands.
+_ABOVE = 0.16
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,21 @@ def draw(matrix: Matrix, name: str) -> str:
     cell = min(0.4, (drawing.PAGE_WIDTH - left - bar) / count)
     size = min(size, cell * 72 * 0.82)
     side = cell * count
-    with drawing.canvas(drawing.PAGE_WIDTH, side + bottom + 0.1) as figure:
+    with drawing.canvas(drawing.PAGE_WIDTH, side + bottom + 0.1 + _ABOVE) as figure:
         axes = figure.add_subplot()
         drawing.inches(axes, left, bottom, side, side)
         highest = float(np.nanmax(matrix.weights))
         edges = np.arange(count + 1) - 0.5
         drawn = axes.pcolormesh(
             edges, edges, matrix.weights, cmap=_COLOURS, vmin=0, vmax=highest, edgecolors="white", linewidth=0.3
+        )
+        drawing.tell(
+            drawn,
+            *(
+                f"{task} from {other}: {words.number(float(weight))}"
+                for task, row in zip(matrix.tasks, matrix.weights, strict=True)
+                for other, weight in zip(matrix.tasks, row, strict=True)
+            ),
         )
         axes.set_ylim(count - 0.5, -0.5)
         axes.set_xticks(range(count), labels, rotation=90 if steep else 50, fontsize=size)

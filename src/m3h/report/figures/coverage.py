@@ -55,7 +55,9 @@ def draw(found: list[Bar], name: str) -> str:
             ("test", 0.17, _TEST, [bar.test for bar in found]),
         ):
             places = [place + offset for place in range(len(found))]
-            axes.barh(places, shares, height=0.3, color=shade, label=label)
+            bars = axes.barh(places, shares, height=0.3, color=shade, label=label)
+            for bar, of, share in zip(bars, found, shares, strict=True):
+                drawing.tell(bar, f"{of.source}, {label}: {words.percent(share)}")
             for place, share in zip(places, shares, strict=True):
                 axes.text(share + 0.01, place, words.percent(share), va="center_baseline", fontsize=6.5)
         axes.legend(

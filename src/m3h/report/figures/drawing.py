@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import json
 import re
 import warnings
 import xml.etree.ElementTree as ElementTree
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -65,6 +67,7 @@ _Item = TypeVar("_Item")
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
+_TOLD = "told:"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
@@ -100,6 +103,29 @@ def inches(axes: Axes, left: float, bottom: float, width: float, height: float) 
     axes.set_position((left / total_width, bottom / total_height, width / total_width, height / total_height))
 
 
+def tell(artist: Artist, *texts: str) -> None:
+    """Say ``texts`` of what ``artist`` draws, to whoever points at it: one for all of it, or one for each of its marks
+    in their order."""
+    artist.set_gid(_TOLD + json.dumps(texts))
+
+
+def _title(group: ElementTree.Element, texts: Sequence[str]) -> None:
+    """Put ``texts`` into a group of shapes as titles. Errors: ValueError where there are more or fewer marks."""
+    shapes = [group]
+    if len(texts) > 1:
+        shapes = [shape for shape in group.iter() if shape.tag in ("use", "path") and not _defines(group, shape)]
+        if len(shapes) != len(texts):
+            raise ValueError(f"{len(texts)} texts for {len(shapes)} marks of a figure")
+    for shape, text in zip(shapes, texts, strict=True):
+        title = ElementTree.Element("title")
+        title.text = text
+        shape.insert(0, title)
+
+
+def _defines(group: ElementTree.Element, shape: ElementTree.Element) -> bool:
+    return any(shape in list(part.iter()) for part in group.iter("defs"))
+
+
 def svg(figure: Figure, *, name: str, title: str) -> str:
     """``figure`` as SVG to be put into a page, the same bytes on every run.
 
@@ -118,6 +144,7 @@ def svg(figure: Figure, *, name: str, title: str) -> str:
     width = float(root.attrib["viewBox"].split()[2])
     root.set("role", "img")
     root.set("aria-label", title)
+    root.set("data-name", name)
     # 1.15: a little larger on screen than on paper
     root.set("style", f"max-width: {width / 72 * 96 * 1.15:.0f}px")
     root.tail = None
@@ -154,8 +181,10 @@ def _rename(root: ElementTree.Element, name: str) -> None:
         if element.attrib.get("href", "").startswith("#"):
             used.add(element.attrib["href"][1:])
     short = {key: f"{name}-{index}" for index, key in enumerate(sorted(used))}
-    for element in root.iter():
+    for element in list(root.iter()):
         own = element.attrib.pop("id", None)
+        if own is not None and own.startswith(_TOLD):
+            _title(element, json.loads(own.removeprefix(_TOLD)))
         if own in short:
             element.set("id", short[own])
         for key, value in element.attrib.items():

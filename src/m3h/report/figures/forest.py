@@ -229,7 +229,7 @@ def _row(axes: Axes, row: Row, panel: Panel, middle: float, height: float, *, sh
     start = middle - _STEP * (len(panel.series) - 1) / 2
     for place, series in enumerate(panel.series):
         for mark in (mark for mark in row.marks if mark.series == series):
-            _mark(axes, mark, start + place * _STEP, low, high)
+            _mark(axes, row.task, mark, start + place * _STEP, low, high)
             if series in _NUMBERED:
                 arrow = _ARROWS.get(row.changes.get(series, "none"), "")
                 text = words.number(mark.value, 3) + arrow
@@ -237,19 +237,25 @@ def _row(axes: Axes, row: Row, panel: Panel, middle: float, height: float, *, sh
                 _outside(axes, _column(panel, series), middle, text, color=drawing.INK, weight=weight)
 
 
-def _mark(axes: Axes, mark: Mark, y: float, low: float, high: float) -> None:
+def _mark(axes: Axes, task: str, mark: Mark, y: float, low: float, high: float) -> None:
     colour = drawing.colour(mark.series)
+    interval = words.interval(mark.low, mark.high)
+    told = f"{task}, {words.series(mark.series)}: {words.number(mark.value)}" + (f" [{interval}]" if interval else "")
     network = mark.series in ("single", "joint", "best")
     if mark.low is not None and mark.high is not None and mark.high >= low and mark.low <= high:
         ends = (max(mark.low, low), min(mark.high, high))
-        axes.plot(ends, (y, y), color=colour, linewidth=1.4 if network else 0.9, solid_capstyle="butt", zorder=2)
+        (line,) = axes.plot(
+            ends, (y, y), color=colour, linewidth=1.4 if network else 0.9, solid_capstyle="butt", zorder=2
+        )
+        drawing.tell(line, told)
     shape, x = drawing.marker(mark.series), mark.value
     if not low <= mark.value <= high:
         # off the axis: an arrow at its edge; the table has the number
         shape, x = ("<", low) if mark.value < low else (">", high)
-    axes.plot(
+    (point,) = axes.plot(
         [x], [y], shape, color=colour, markersize=4.2 if network else 3.2, markeredgewidth=0, clip_on=False, zorder=3
     )
+    drawing.tell(point, told)
 
 
 def _outside(

@@ -58,7 +58,7 @@ def draw(matrix: Matrix, name: str) -> str:
         axes = figure.add_subplot()
         drawing.inches(axes, left, bottom, side, side)
         edges = np.arange(count + 1) - 0.5
-        axes.pcolormesh(
+        drawn = axes.pcolormesh(
             edges,
             edges,
             np.ma.masked_invalid(depth(matrix)),
@@ -68,6 +68,7 @@ def draw(matrix: Matrix, name: str) -> str:
             edgecolors="white",
             linewidth=0.3,
         )
+        drawing.tell(drawn, *(_told(matrix, row, column) for row in range(count) for column in range(count)))
         _names(axes, labels, size, steep=steep)
         _marks(axes, matrix, cell)
         _rules(axes, matrix)
@@ -77,6 +78,15 @@ def draw(matrix: Matrix, name: str) -> str:
         axes.set_xlim(-0.5, count - 0.5)
         _key(figure.add_subplot(), left, side + bottom + 0.06)
         return drawing.svg(figure, name=name, title=f"Which of {count} questions helps or hurts which")
+
+
+def _told(matrix: Matrix, row: int, column: int) -> str:
+    """What a cell says to whoever points at it."""
+    value = float(matrix.tim[row, column])
+    if not np.isfinite(value):
+        return f"{matrix.tasks[column]} added to {matrix.tasks[row]}: not measured"
+    interval = words.interval(float(matrix.low[row, column]), float(matrix.high[row, column]), plus=True)
+    return f"{matrix.tasks[column]} added to {matrix.tasks[row]}: {words.signed(value)} [{interval}]"
 
 
 def _cell(count: int, width: float) -> float:

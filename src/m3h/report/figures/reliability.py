@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 from matplotlib.axes import Axes
 
+from m3h.report import words
 from m3h.report.contents import Contents
 from m3h.report.figures import drawing, multiples
 
@@ -67,9 +68,20 @@ def _reliability(axes: Axes, panel: Reliability) -> None:
     raw, mended = panel.raw, panel.calibrated
     axes.plot(raw["predicted"], raw["observed"], color=drawing.COLOURS["single"], linewidth=0.9, zorder=2)
     axes.vlines(mended["predicted"], mended["low"], mended["high"], color=drawing.COLOURS["joint"], linewidth=0.7)
-    axes.plot(
-        mended["predicted"], mended["observed"], "o", color=drawing.COLOURS["joint"], markersize=2.8, markeredgewidth=0
-    )
+    for row in mended.iter_rows(named=True):
+        (dot,) = axes.plot(
+            [row["predicted"]],
+            [row["observed"]],
+            "o",
+            color=drawing.COLOURS["joint"],
+            markersize=2.8,
+            markeredgewidth=0,
+        )
+        drawing.tell(
+            dot,
+            f"{panel.task}: predicted {words.percent(row['predicted'])}, observed {words.percent(row['observed'])} "
+            f"[{words.percent(row['low'])} to {words.percent(row['high'])}]",
+        )
     axes.locator_params(nbins=4)
     axes.tick_params(labelsize=6, pad=1.5)
     multiples.heading(axes, panel.task)

@@ -132,7 +132,8 @@ def _binary(axes: Axes, panel: Panel) -> None:
     axes.add_patch(behind).set_zorder(8)
     for place, made in enumerate(panel.curves):
         shade = drawing.colour(made.label)
-        axes.plot(made.false_positive, made.true_positive, color=shade, linewidth=1.1, zorder=2 + place)
+        (line,) = axes.plot(made.false_positive, made.true_positive, color=shade, linewidth=1.1, zorder=2 + place)
+        drawing.tell(line, f"{panel.task}, {words.series(made.label)}: area {words.number(made.area)}")
         text = f"{words.series(made.label)} {words.number(made.area)}"
         y = 0.06 + 0.1 * (len(panel.curves) - 1 - place)
         axes.plot(
@@ -145,7 +146,8 @@ def _multiclass(axes: Axes, panel: Panel) -> None:
     _square(axes, panel.task)
     for place, made in enumerate(panel.curves):
         shade = drawing.CLASS_COLOURS[place % CLASSES]
-        axes.plot(made.false_positive, made.true_positive, color=shade, linewidth=1.0, zorder=2 + place)
+        (line,) = axes.plot(made.false_positive, made.true_positive, color=shade, linewidth=1.0, zorder=2 + place)
+        drawing.tell(line, f"{panel.task}, {made.label}: area {words.number(made.area)}")
         y = -0.2 - place * 0.082
         axes.plot([-0.02, 0.06], [y, y], color=shade, linewidth=2, clip_on=False)
         axes.text(0.1, y, words.shortened(made.label, 19), va="center_baseline", fontsize=6.2)
