@@ -132,6 +132,9 @@ def test_figures_draw_the_bins_and_the_curve(contents: Contents) -> None:
         lines = {tuple(line.get_ydata()) for line in axes.lines}
         assert (0.08 - 0.05 / 4, 0.08 - 0.1 / 4, 0.08 - 0.2 / 4) in lines
         assert (-0.05, -0.1, -0.2) in lines
+    (sheet,) = reliability.draw_reliabilities([panel], "one")
+    assert "<title>death: predicted 10.0\u00a0%, observed 10.0\u00a0% [0.0\u00a0% to 20.0\u00a0%]</title>" in sheet
+    assert len(reliability.draw_reliabilities([panel] * 9, "nine")) == 2
     assert len(multiples.sheets([panel] * 44, reliability._reliability, name="many", title="")) == 3
 
 

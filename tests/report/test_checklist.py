@@ -6,11 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from m3h.report import checklist
 from m3h.report.contents import read
-from m3h.report.page import render
+from m3h.report.page import render, write_report
 
 Run = Callable[..., Path]
 
@@ -34,14 +32,20 @@ def test_numbers_are_the_runs(run: Run) -> None:
     assert found["17"].answer == checklist.UNKNOWN and found["17"].place == ""
 
 
-@pytest.mark.parametrize("scored", [True, False])
-def test_each_answer_leads_to_a_section_of_the_page(pooled: Run, scored: bool) -> None:
-    contents = read(pooled(3, tim="exact", scored=scored))
+def test_each_answer_leads_to_a_section_of_the_page(run: Run) -> None:
+    contents = read(run(3))
     page = render(contents)
     for entry in checklist.checklist(contents):
         heading = checklist.SECTIONS.get(entry.place, "")
         assert not entry.place or re.search(rf'<section id="{entry.place}"[^>]*>\s*<h2>{re.escape(heading)}</h2>', page)
         assert (entry.known == "no") == (entry.answer == checklist.UNKNOWN)
+
+
+def test_no_model_no_checklist(pooled: Run) -> None:
+    folder = pooled(3, tim="exact", scored=False)
+    assert checklist.checklist(read(folder)) == []
+    assert 'id="checklist"' not in write_report(folder).read_text()
+    assert not (folder / "tripod.csv").exists()
 
 
 def test_what_a_run_does_not_know_is_left_to_the_authors(run: Run) -> None:

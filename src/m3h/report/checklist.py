@@ -85,7 +85,9 @@ _ANSWERS: Mapping[str, tuple[Callable[[Contents], str], str, bool]] = {
 
 
 def checklist(contents: Contents) -> list[Entry]:
-    """The 52 items of TRIPOD+AI in their order, answered from the run alone."""
+    """The 52 items of TRIPOD+AI in their order, answered from the run alone; [] where no model was tested."""
+    if not contents.series:
+        return []
     rows = pl.read_csv(resources.files("m3h.report").joinpath("tripod-items.csv").read_bytes())
     return [_entry(contents, row) for row in rows.iter_rows(named=True)]
 
@@ -104,8 +106,7 @@ def _there(contents: Contents, place: str) -> str:
     """``place``, if the page has that section."""
     appraised = any(not frame.is_empty() for frame in contents.appraisal.values())
     inputs = any(not contents.appraisal[name].is_empty() for name in ("sources", "robustness"))
-    absent = {"scores": not contents.series, "card": not contents.series, "trust": not appraised, "inputs": not inputs}
-    return "" if absent.get(place, False) else place
+    return "" if (place == "trust" and not appraised) or (place == "inputs" and not inputs) else place
 
 
 def frame(entries: list[Entry]) -> pl.DataFrame:
@@ -126,8 +127,7 @@ def table(entries: list[Entry]) -> Table:
         (
             entry.part,
             (
-                Cell(entry.item),
-                Cell(entry.topic, entry.asks),
+                Cell(f"{entry.item} {entry.topic}", entry.asks),
                 Cell(entry.answer, _left(entry), "quiet" if entry.known == "no" else ""),
                 Cell(SECTIONS.get(entry.place, words.NOTHING), tone="" if entry.place else "quiet"),
             ),
@@ -136,9 +136,9 @@ def table(entries: list[Entry]) -> Table:
     ]
     return Table(
         "TRIPOD+AI, item by item",
-        ("Item", "What is asked", "What this run knows", "Section"),
+        ("Item", "What this run knows", "Section"),
         grouped(rows),
-        frozenset({0, 1, 2, 3}),
+        frozenset({0, 1, 2}),
         "Items after Collins and others, BMJ 2024;385:e078378, in words of our own; the statement has the full ones. "
         "tripod.csv of the run has this table.",
     )

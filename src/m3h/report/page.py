@@ -38,7 +38,7 @@ OPEN_PAIRS = 20
 def write_report(run_folder: Path, out: Path | None = None, *, compare: Literal["paper"] | None = None) -> Path:
     """Write the report of ``run_folder`` to ``out``, by default its report.html, and return that path.
 
-    The TRIPOD+AI checklist stands beside it in tripod.csv.
+    The TRIPOD+AI checklist of a model that was tested stands beside it in tripod.csv.
     With ``compare`` "paper" the scores of Bertsimas & Ma (2024) stand beside the run's, here and in paper.csv.
     Reads nothing but the run folder, and the same folder gives the same bytes. Parts whose files are absent are left
     out with a sentence; a folder of ``m3h tim`` or ``m3h search`` alone has the parts that they leave. Errors:
@@ -51,8 +51,9 @@ def write_report(run_folder: Path, out: Path | None = None, *, compare: Literal[
     if compare:
         with atomic_file(target.with_name("paper.csv")) as temporary:
             paper.beside(contents).write_csv(temporary)
-    with atomic_file(target.with_name("tripod.csv")) as temporary:
-        checklist.frame(checklist.checklist(titled(contents))).write_csv(temporary)
+    if entries := checklist.checklist(titled(contents)):
+        with atomic_file(target.with_name("tripod.csv")) as temporary:
+            checklist.frame(entries).write_csv(temporary)
     with atomic_file(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return target
@@ -151,7 +152,7 @@ def _parts(contents: Contents) -> dict[str, Any]:
         "alarms": [str(alarm["text"]) for alarm in contents.audit.get("alarms") or []],
         "whole": words.whole,
         "card": card.card(contents),
-        "checklist": checklist.table(entries),
+        "checklist": checklist.table(entries) if entries else None,
         "checklist_about": checklist.counted(entries),
     }
 

@@ -42,8 +42,6 @@ def title(contents: Contents) -> str:
 
 def aim(contents: Contents) -> str:
     """Making or testing."""
-    if not contents.series:
-        return "Models were trained to compare sets of questions; none was tested on test patients."
     asked = words.counted(len(contents.tasks), "question")
     return f"Making models for {asked} and testing them on patients kept apart (internal test, no other hospital)."
 
@@ -178,8 +176,6 @@ def measures(contents: Contents) -> str:
 
 def calibrated(contents: Contents) -> str:
     """Recalibration on training patients."""
-    if not contents.series:
-        return ""
     if contents.appraisal["calibration"].is_empty():
         return "No model was changed after its test."
     return "Calibrators were fitted to training patients held out, before the test; nothing was changed after it."
@@ -268,15 +264,13 @@ def model(contents: Contents) -> str:
 
 def performance(contents: Contents) -> str:
     """Scores with intervals."""
-    if not contents.series:
-        return ""
     groups = " Subgroups are under Can it be trusted?" if not contents.appraisal["subgroups"].is_empty() else ""
     return f"Every score has a 95 % interval, drawn by patient.{groups}"
 
 
 def updated(contents: Contents) -> str:
     """Nothing was updated after the test."""
-    return "No model was changed after its test." if contents.series else ""
+    return "No model was changed after its test."
 
 
 def limits(contents: Contents) -> str:

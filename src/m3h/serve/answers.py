@@ -20,17 +20,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from m3h.core.errors import DataError, FolderError, M3HError, StudyError, WeightsError
-from m3h.report import words
+from m3h.report import script, words
 from m3h.serve.limits import Refusal
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
-#: Of the report, which brings its own style and nothing that runs.
+#: Of the report, which brings its own style and one script: that runs, and no other, in an origin of its own.
 REPORT_CSP = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
-    "frame-ancestors 'none'; base-uri 'none'"
+    f"sandbox allow-scripts allow-downloads; default-src 'none'; script-src {script.source()}; "
+    "style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 #: Of every answer. Nothing of a patient stays in a browser's cache, or goes to another site with a link; with
 #: "no-referrer" forms of these pages would not say where they come from either.

@@ -37,23 +37,24 @@ def sheets(
     name: str,
     title: str,
     below: float = _BELOW,
+    rows: int = _ROWS,
     legend: Sequence[tuple[Line2D, str]] = (),
 ) -> list[str]:
     """SVGs that hold ``panels`` in order; ``paint`` draws one into square axes. ``below``: inches for what stands
-    under each square; ``legend``: marks and their names, above the squares of every sheet.
+    under each square; ``rows`` of a sheet at most; ``legend``: marks and their names, above the squares of every sheet.
     """
     found = []
-    most = _COLUMNS * _ROWS
+    most = _COLUMNS * rows
     for index in range(-(-len(panels) // most)):
         sheet = panels[index * most : (index + 1) * most]
-        rows = -(-len(sheet) // _COLUMNS)
+        height = -(-len(sheet) // _COLUMNS)
         cell = _SIDE + _ABOVE + below
-        with drawing.canvas(drawing.PAGE_WIDTH, rows * cell + _legend_height(legend)) as figure:
+        with drawing.canvas(drawing.PAGE_WIDTH, height * cell + _legend_height(legend)) as figure:
             for place, panel in enumerate(sheet):
                 row, column = divmod(place, _COLUMNS)
                 axes = figure.add_subplot()
-                left = 0.32 + column * (_SIDE + _GAP - 0.08)
-                drawing.inches(axes, left, (rows - 1 - row) * cell + below, _SIDE, _SIDE)
+                left = 0.42 + column * (_SIDE + _GAP - 0.08)
+                drawing.inches(axes, left, (height - 1 - row) * cell + below, _SIDE, _SIDE)
                 paint(axes, panel)
             if legend:
                 _legend(figure, legend)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -11,6 +12,9 @@ from matplotlib.axes import Axes
 from m3h.report import words
 from m3h.report.contents import Contents
 from m3h.report.figures import drawing, multiples
+
+#: Rows of a sheet: a whole sheet of paper would leave what the table before it leaves of one empty.
+_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,9 @@ def benefits(contents: Contents) -> list[Benefit]:
 
 def draw_reliabilities(found: Sequence[Reliability], name: str) -> list[str]:
     """Sheets of small squares, one per question; the diagonal is right."""
-    return multiples.sheets(found, _reliability, name=name, title="Predicted risk beside what happened", below=0.44)
+    return multiples.sheets(
+        found, _reliability, name=name, title="Predicted risk beside what happened", below=0.44, rows=_ROWS
+    )
 
 
 def _reliability(axes: Axes, panel: Reliability) -> None:
@@ -68,20 +74,11 @@ def _reliability(axes: Axes, panel: Reliability) -> None:
     raw, mended = panel.raw, panel.calibrated
     axes.plot(raw["predicted"], raw["observed"], color=drawing.COLOURS["single"], linewidth=0.9, zorder=2)
     axes.vlines(mended["predicted"], mended["low"], mended["high"], color=drawing.COLOURS["joint"], linewidth=0.7)
-    for row in mended.iter_rows(named=True):
-        (dot,) = axes.plot(
-            [row["predicted"]],
-            [row["observed"]],
-            "o",
-            color=drawing.COLOURS["joint"],
-            markersize=2.8,
-            markeredgewidth=0,
-        )
-        drawing.tell(
-            dot,
-            f"{panel.task}: predicted {words.percent(row['predicted'])}, observed {words.percent(row['observed'])} "
-            f"[{words.percent(row['low'])} to {words.percent(row['high'])}]",
-        )
+    known = mended.drop_nulls(["predicted", "observed"])
+    (dots,) = axes.plot(
+        known["predicted"], known["observed"], "o", color=drawing.COLOURS["joint"], markersize=2.8, markeredgewidth=0
+    )
+    drawing.tell(dots, *(_told(panel.task, row) for row in known.iter_rows(named=True)))
     axes.locator_params(nbins=4)
     axes.tick_params(labelsize=6, pad=1.5)
     multiples.heading(axes, panel.task)
@@ -89,9 +86,15 @@ def _reliability(axes: Axes, panel: Reliability) -> None:
     axes.set_ylabel("observed", fontsize=6.2, labelpad=1.5)
 
 
+def _told(task: str, row: Mapping[str, Any]) -> str:
+    """What a dot says to whoever points at it."""
+    seen = f"{words.percent(row['observed'])} [{words.percent(row['low'])} to {words.percent(row['high'])}]"
+    return f"{task}: predicted {words.percent(row['predicted'])}, observed {seen}"
+
+
 def draw_benefits(found: Sequence[Benefit], name: str) -> list[str]:
     """Sheets of small squares, one per question; higher is better."""
-    return multiples.sheets(found, _benefit, name=name, title="Net benefit by threshold", below=0.44)
+    return multiples.sheets(found, _benefit, name=name, title="Net benefit by threshold", below=0.44, rows=_ROWS)
 
 
 def _benefit(axes: Axes, panel: Benefit) -> None:
