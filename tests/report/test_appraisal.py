@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -136,6 +137,12 @@ def test_figures_draw_the_bins_and_the_curve(contents: Contents) -> None:
     assert "<title>death: predicted 10.0\u00a0%, observed 10.0\u00a0% [0.0\u00a0% to 20.0\u00a0%]</title>" in sheet
     assert len(reliability.draw_reliabilities([panel] * 9, "nine")) == 2
     assert len(multiples.sheets([panel] * 44, reliability._reliability, name="many", title="")) == 3
+
+
+def test_subgroups_that_are_all_too_small_are_counted(contents: Contents) -> None:
+    small = contents.appraisal["subgroups"].filter(pl.col("reason") != "")
+    few = replace(contents, appraisal={**contents.appraisal, "subgroups": small})
+    assert appraisal.subgroups_about(few) == "None of 1 subgroup, over all questions, was large enough for a test."
 
 
 def test_the_page_has_the_sections_only_where_there_is_something(run: Run) -> None:

@@ -134,6 +134,8 @@ def subgroups_about(contents: Contents) -> str:
     if frame.is_empty():
         return ""
     tested, small = frame.filter(pl.col("p").is_not_null()).height, frame.filter(pl.col("reason") != "").height
+    if not tested:
+        return f"None of {words.counted(small, 'subgroup')}, over all questions, was large enough for a test."
     sure = frame.filter(pl.col("holm") < LEVEL).height
     found = f"{sure or 'none'} {'differs' if sure <= 1 else 'differ'} from the other patients beyond chance"
     few = f" {words.counted(small, 'was', 'were')} too small for a test." if small else ""

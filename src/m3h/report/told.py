@@ -102,7 +102,11 @@ def inputs(contents: Contents) -> str:
         f"{source['name']} ({source['modality']} by {source['encoder']}, {words.counted(source['width'], 'number')})"
         for source in contents.audit.get("sources") or []
     ]
-    return f"{words.listed(found, len(found))}. Nothing later than the moment of prediction is read." if found else ""
+    return (
+        f"Read are {words.listed(found, len(found))}. Nothing later than the moment of prediction is read."
+        if found
+        else ""
+    )
 
 
 def sizes(contents: Contents) -> str:
