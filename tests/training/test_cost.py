@@ -67,7 +67,7 @@ from m3h.training.forming import trial_shape
 from m3h.training.trial import make_trial
 
 def measure(names, wide, update, members, preset):
-    data = make_wide(rows=1500, widths=(6, 451, 2304, 2084)) if wide else make_dataset(samples=1200)
+    data = make_wide(rows=700, widths=(6, 451, 2304, 2084)) if wide else make_dataset(samples=1200)
     protocol = Protocol(epochs=1, batch_sizes=(256,), update=update)
     rates = [1e-4 * (1 + number) for number in range(members)]
     plan = [make_trial(data, names, preset=PRESETS[preset], protocol=protocol, learning_rate=rate) for rate in rates]
