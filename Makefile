@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# Tests run in two processes with one thread each: the same numbers on every machine, and no fight for cores.
+# Tests run in two processes with one thread each: the same numbers on every machine, and no fight for cores. A file of
+# tests stays in one process: what its tests share is made once.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: install demo test check format ci results constraints clean
@@ -22,7 +23,7 @@ demo: install
 	$(BIN)/m3h demo --out runs/demo
 
 test: install
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff format --check .
