@@ -5,8 +5,8 @@ import pytest
 
 from m3h.core.errors import SettingError
 from m3h.dataset.dataset import Dataset
+from m3h.explain.attribution import attributions
 from m3h.explain.deletion import deletion
-from m3h.explain.features import attributions
 from m3h.training.trained import TrainedNetwork
 
 

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from m3h.core.errors import DataError
 from m3h.dataset.dataset import Dataset
 from m3h.evaluation.intervals import patient_draws
-from m3h.explain.features import attributions
+from m3h.explain.attribution import attributions
 from m3h.explain.importance import feature_importance
 from m3h.training.trained import TrainedNetwork
 

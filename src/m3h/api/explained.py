@@ -15,8 +15,8 @@ from m3h.dataset.dataset import Dataset
 from m3h.evaluation.intervals import patient_draws
 from m3h.experiments.scoring import table_of
 from m3h.explain.attention import attention_facts
+from m3h.explain.attribution import attributions
 from m3h.explain.changes import usual_changes
-from m3h.explain.features import attributions
 from m3h.explain.importance import feature_importance
 from m3h.explain.outputs import ask, chosen_rows, gate
 from m3h.explain.robustness import curve

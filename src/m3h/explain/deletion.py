@@ -12,8 +12,8 @@ from m3h.core import seeds
 from m3h.core.errors import SettingError
 from m3h.dataset.dataset import Dataset, Rows
 from m3h.evaluation.scores import measure
+from m3h.explain.attribution import Attribution
 from m3h.explain.changes import without
-from m3h.explain.features import Attribution
 from m3h.explain.outputs import cut, outputs, prediction_of
 from m3h.study.task import HEADLINE
 from m3h.training.trained import TrainedNetwork

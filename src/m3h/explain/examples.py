@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from m3h.core.errors import SettingError
 from m3h.dataset.dataset import Dataset, Rows
-from m3h.explain.features import Attribution, attributions
+from m3h.explain.attribution import Attribution, attributions
 from m3h.explain.outputs import checked_rows, outputs, prediction_of, task_slots
 from m3h.training.trained import TrainedNetwork
 

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from m3h.core.errors import DataError
 from m3h.dataset.dataset import Dataset
 from m3h.evaluation.intervals import Draws, interval, patient_draws
-from m3h.explain.features import Attribution
+from m3h.explain.attribution import Attribution
 
 Floats = NDArray[np.float64]
 
