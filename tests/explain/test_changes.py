@@ -1,11 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from m3h.core.errors import SettingError
 from m3h.dataset.dataset import Dataset
-from m3h.explain.changes import Absent, Change, Factor, Holes, Noise, Offset, continuous, usual_changes, without
+from m3h.explain.changes import (
+    Absent,
+    Change,
+    Factor,
+    Holes,
+    Noise,
+    Offset,
+    Unit,
+    continuous,
+    signal_of,
+    usual_changes,
+    without,
+)
 
 CHANGES: list[Change] = [
     Absent("labs"),
@@ -103,3 +117,19 @@ def test_usual_changes_and_mistakes(data: Dataset) -> None:
     new = data.__class__(**{**vars(data), "split": np.full(data.samples, "test")})
     with pytest.raises(SettingError, match="deviations are those of training rows"):
         Noise(0.1).apply(new, np.arange(3))
+
+
+def test_a_signal_in_another_unit_has_all_its_statistics_in_it(data: Dataset) -> None:
+    labs = data.blocks["labs"]
+    names = ("HR.max", "HR.variance", "HR.npeaks", "HR.count", "HR.time_since_last", "HR.trend", "BUN.max", "BUN.mean")
+    own = replace(data, blocks={**data.blocks, "labs": replace(labs, names=names)})
+    rows = data.test_rows
+    after = Unit("labs", "HR", 10.0).apply(own, rows).blocks["labs"].values
+    factors = np.array([10, 100, 1, 1, 1, 10, 1, 1], np.float32)
+    np.testing.assert_allclose(after[rows], labs.values[rows] * factors, rtol=1e-6)
+    np.testing.assert_array_equal(after[data.train_rows], labs.values[data.train_rows])
+    assert (Unit("labs", "HR", 10.0).name, Unit("labs", "HR", 10.0).amount) == ("labs: HR times", 10.0)
+    with pytest.raises(SettingError, match='no signal "HB"'):
+        Unit("labs", "HB", 10.0).apply(own, rows)
+    assert signal_of(own.blocks["labs"], "HR.max") == "HR"
+    assert signal_of(own.blocks["demo"], "a.b") == "a.b"

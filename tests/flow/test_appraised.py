@@ -19,8 +19,8 @@ Writes = Callable[..., Path]
 
 TABLES = (
     *("calibration.csv", "calibration_curve.csv", "decision.csv", "operating.csv", "conformal.csv", "subgroups.csv"),
-    *("sources.csv", "features.csv", "robustness.csv", "gates.csv", "held.parquet"),
-    *("calibration_groups.csv", "departments.csv", "phenotype_map.csv"),
+    *("sources.csv", "features.csv", "deletion.csv", "examples.csv", "robustness.csv", "gates.csv", "held.parquet"),
+    *("calibration_groups.csv", "departments.csv", "phenotype_map.csv", "phenotypes.csv", "stability.csv"),
 )
 M3H = '\n[network]\npreset = "m3h"\n'
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from m3h.api.explained import explained
+from m3h.api.changed import Opponent
+from m3h.api.explained import explained, missing_captum
 from m3h.api.held import Held, held_out
+from m3h.api.reasons import TOLD, example_table, surest
 from m3h.dataset.dataset import Dataset
 from m3h.evaluation.intervals import patient_draws
 from m3h.evaluation.reliance import Reliance
@@ -43,9 +45,16 @@ class Appraised:
     reliance: Mapping[str, Reliance]
 
 
-def appraised(data: Dataset, answering: Sequence[Answering], preset: str, seed: int, say: Say) -> Appraised:
+def appraised(
+    data: Dataset,
+    answering: Sequence[Answering],
+    preset: str,
+    seed: int,
+    say: Say,
+    opponents: Sequence[Opponent] = (),
+) -> Appraised:
     """Appraise the model that answers each task on the test rows; what is fitted for it is fitted to training rows held
-    out. Bootstrap draws are those of the scores."""
+    out. Bootstrap draws are those of the scores. ``opponents`` are the run's baselines."""
     text = "predicting training patients held out"
     say(text, None)
     held = held_out(data, [one.network for one in answering], lambda share: say(text, share))
@@ -65,21 +74,41 @@ def appraised(data: Dataset, answering: Sequence[Answering], preset: str, seed: 
     for number, (name, made) in enumerate(steps.items()):
         say("appraising the predictions", number / len(steps))
         tables[name] = made()
-    found, notes = _explained(data, answering, say)
+    found, notes = _explained(data, answering, preset, opponents, say)
     return Appraised(tables | found, notes, {answer.task: answer.reliance for answer in answers})
 
 
-def _explained(data: Dataset, answering: Sequence[Answering], say: Say) -> tuple[dict[str, pl.DataFrame], list[str]]:
+def _explained(
+    data: Dataset, answering: Sequence[Answering], preset: str, opponents: Sequence[Opponent], say: Say
+) -> tuple[dict[str, pl.DataFrame], list[str]]:
     """The tables of explanations, of all networks together."""
     parts: dict[str, list[pl.DataFrame]] = {}
     notes: set[str] = set()
     for one in answering:
-        for name, told in explained(data, one.network, one.role, one.tasks, lambda text: say(text, None)):
+        own = explained(data, one.network, one.role, preset, one.tasks, opponents, lambda text: say(text, None))
+        for name, told in own:
             if isinstance(told, str):
                 notes.add(told)
             else:
                 parts.setdefault(name, []).append(told)
+    say("choosing examples", None)
+    for one, tasks in _to_read(data, answering):
+        parts.setdefault("examples.csv", []).append(example_table(data, one.network, one.role, tasks))
     return {name: pl.concat(some) for name, some in parts.items()}, sorted(notes)
+
+
+def _to_read(data: Dataset, answering: Sequence[Answering]) -> Iterator[tuple[Answering, list[str]]]:
+    """The tasks of which examples are given, by the network that answers them: where one was surest and wrong."""
+    sure: dict[str, float] = {}
+    for one in answering if len(data.test_rows) else ():
+        named = [name for name in one.tasks if data.labels[name].task.kind != "clustering"]
+        if not missing_captum(one.network, named):
+            # those about a number state no sureness: they come last
+            sure |= dict.fromkeys(named, 0.0) | surest(data, one.network, named)
+    chosen = sorted(sure, key=lambda name: -sure[name])[:TOLD]
+    for one in answering:
+        if own := [name for name in one.tasks if name in chosen]:
+            yield one, own
 
 
 def _answers(data: Dataset, one: Answering, preset: str, held: Held) -> list[Answer]:

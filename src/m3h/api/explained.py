@@ -5,21 +5,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any
 
-import numpy as np
 import polars as pl
 
+from m3h.api.changed import Opponent, robustness_table
+from m3h.api.phenotypes import phenotype_table, stability_table
+from m3h.api.reasons import explanations
 from m3h.dataset.dataset import Dataset
-from m3h.evaluation.intervals import patient_draws
 from m3h.experiments.scoring import table_of
 from m3h.explain.attention import attention_facts
-from m3h.explain.attribution import attributions
-from m3h.explain.changes import usual_changes
-from m3h.explain.importance import feature_importance
-from m3h.explain.outputs import ask, chosen_rows, gate
-from m3h.explain.robustness import curve
+from m3h.explain.outputs import chosen_rows, gate
 from m3h.explain.sources import ask_sources, source_importance
 from m3h.training.trained import TrainedNetwork
 
@@ -30,25 +25,13 @@ SOURCES = {
     **_VALUE,
     **dict.fromkeys(("with_all", "with_none"), pl.Float64),
 }
-FEATURES = {
-    **dict.fromkeys(("task", "role", "source", "feature", "unit"), pl.String),
-    **_VALUE,
-    **dict.fromkeys(("direction", "unexplained"), pl.Float64),
-}
-ROBUSTNESS = {
-    **dict.fromkeys(("task", "role", "change", "metric"), pl.String),
-    "amount": pl.Float64,
-    **_VALUE,
-}
 GATES = {
     **dict.fromkeys(("task", "task_set"), pl.String),
     **dict.fromkeys(("gate", "own", "entropy", "between_rows"), pl.Float64),
 }
-#: Rows that are asked in every coalition of sources, whose features are explained (fewer where a network has no task
-#: models: all of it is then integrated gradients), and whose input is changed.
-ASKED, EXPLAINED, EXPLAINED_NETWORK, CHANGED = 2000, 500, 100, 1000
-#: So many features of a task are listed.
-LISTED = 30
+NO_CAPTUM = "features were not explained: that needs Captum, in the extra explain"
+#: Rows that are asked in every coalition of sources, and whose attention is looked at.
+ASKED, LOOKED_AT = 2000, 1000
 
 
 def source_table(data: Dataset, network: TrainedNetwork, role: str, tasks: Sequence[str]) -> pl.DataFrame:
@@ -64,31 +47,10 @@ def source_table(data: Dataset, network: TrainedNetwork, role: str, tasks: Seque
     return table_of(made, SOURCES)
 
 
-def feature_table(data: Dataset, network: TrainedNetwork, role: str, tasks: Sequence[str]) -> pl.DataFrame:
-    """features.csv: how far each feature moves a task's output on average, the strongest of each task, and which way;
-    ``unexplained`` is the mean absolute part of the outputs that attributions leave over."""
-    most = EXPLAINED if network.task_models is not None else EXPLAINED_NETWORK
-    made: list[dict[str, Any]] = []
-    for name, one in attributions(network, data, tasks=tasks, most=most).items():
-        common = {"task": name, "role": role, "unexplained": float(np.abs(one.error).mean()) if len(one.rows) else 0.0}
-        made += [common | {**vars(part)} for part in feature_importance(one, data)[:LISTED]]
-    return table_of(made, FEATURES)
-
-
-def robustness_table(data: Dataset, network: TrainedNetwork, role: str, tasks: Sequence[str]) -> pl.DataFrame:
-    """robustness.csv: headline scores, and how far predictions move, when a source is gone, values are noisy, or gone
-    at random."""
-    rows = chosen_rows(data, None, CHANGED)
-    draws = patient_draws(data.patients[rows], data.seed, 200)
-    changes = usual_changes(data, network.trial.sources)
-    points = curve(partial(ask, network, tasks=tasks), data, rows, changes, draws)
-    return table_of([{"role": role, **vars(point)} for point in points], ROBUSTNESS)
-
-
 def gate_table(data: Dataset, network: TrainedNetwork) -> pl.DataFrame:
     """gates.csv: of each task of a joint network how much of its correction is believed, the attention it keeps for
     itself, how even its attention is (1: all tasks alike), and how far it differs between patients."""
-    found = attention_facts(network, data, chosen_rows(data, None, CHANGED))
+    found = attention_facts(network, data, chosen_rows(data, None, LOOKED_AT))
     made = [
         {"task": name, "task_set": network.trial.label, "gate": float(found.gates[number])}
         | {"own": float(found.own[number]), "entropy": float(found.entropy[number])}
@@ -99,25 +61,43 @@ def gate_table(data: Dataset, network: TrainedNetwork) -> pl.DataFrame:
 
 
 def explained(
-    data: Dataset, network: TrainedNetwork, role: str, tasks: Sequence[str], say: Callable[[str], None]
+    data: Dataset,
+    network: TrainedNetwork,
+    role: str,
+    preset: str,
+    tasks: Sequence[str],
+    opponents: Sequence[Opponent],
+    say: Callable[[str], None],
 ) -> Iterator[tuple[str, pl.DataFrame | str]]:
-    """Table after table by file name, of the network's ``tasks`` but clusterings; or in a sentence why there is none.
-    ``say`` is told what is going on."""
+    """Table after table by file name, of the network's ``tasks``; or in a sentence why there is none. Clusterings have
+    no output to explain, and groups to describe. ``opponents`` are asked with changed inputs too, and ``say`` is told
+    what is going on."""
+    if not len(data.test_rows):
+        return
     named = [name for name in tasks if data.labels[name].task.kind != "clustering"]
-    if named and len(data.test_rows):
+    groupings = [name for name in tasks if name not in named and name in network.centres]
+    if named:
         say("asking without each source")
         yield "sources.csv", source_table(data, network, role, named)
         say("explaining features")
-        if importlib.util.find_spec("captum") is None and _needs_captum(network, named):
-            yield "features.csv", "features were not explained: that needs Captum, in the extra explain"
+        features = None
+        if missing_captum(network, named):
+            yield "features.csv", NO_CAPTUM
         else:
-            yield "features.csv", feature_table(data, network, role, named)
+            for name, table in explanations(data, network, role, named):
+                features = table if features is None else features
+                yield name, table
         say("asking with changed inputs")
-        yield "robustness.csv", robustness_table(data, network, role, named)
-    if len(network.trial.tasks) > 1 and len(data.test_rows):
+        yield "robustness.csv", robustness_table(data, network, role, preset, named, opponents, features)
+    if groupings:
+        say("describing groups")
+        yield "phenotypes.csv", phenotype_table(data, network, role, groupings)
+        yield "stability.csv", stability_table(data, network, role, groupings)
+    if len(network.trial.tasks) > 1:
         yield "gates.csv", gate_table(data, network)
 
 
-def _needs_captum(network: TrainedNetwork, tasks: Sequence[str]) -> bool:
-    """Whether the network itself has a part in what it says, and not its task models alone."""
-    return any(gate(network, network.trial.tasks.index(name)) != 0 for name in tasks)
+def missing_captum(network: TrainedNetwork, tasks: Sequence[str]) -> bool:
+    """Whether the network itself has a part in what it says, and not its task models alone, but Captum is missing."""
+    needed = any(gate(network, network.trial.tasks.index(name)) != 0 for name in tasks)
+    return needed and importlib.util.find_spec("captum") is None

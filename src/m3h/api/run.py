@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from m3h.api.appraise import Answering, appraised
+from m3h.api.changed import Opponent
 from m3h.api.early import check_early
 from m3h.api.engine import Failure, finals, opened
 from m3h.api.facts import clusters, facts
@@ -99,8 +100,10 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
         done = _train(study, data, work, options, engine, watch, say)
         booked = engine.ledger.counts() | {"new": engine.trained}
     models = _models(study, done, options)
+    opponents: list[Opponent] = []
     if options.baseline:
-        models += _baselines(work.reading(data), work.tasks, say)
+        opponents = _baselines(work.reading(data), work.tasks, say)
+        models += _of_opponents(data, opponents)
         watch.stage("baseline")
     say("scoring", None)
     tables = _tables(study, data, work, done, models)
@@ -108,7 +111,7 @@ def run(study: Study, out: Path, options: Options, say: Say) -> Finished:
     watch.stage("evaluate")
     reliance = None
     if options.appraise and (answering := _answering(done)):
-        found = appraised(data, answering, study.network.preset, study.seed, say)
+        found = appraised(data, answering, study.network.preset, study.seed, say, opponents)
         tables |= found.tables
         said = [*said, *found.notes]
         reliance = found.reliance
@@ -232,15 +235,23 @@ def _tables(
     return tables
 
 
-def _baselines(data: Dataset, names: Sequence[str], say: Say) -> list[scoring.Model]:
+def _baselines(data: Dataset, names: Sequence[str], say: Say) -> list[Opponent]:
     todo = [name for name in names if data.labels[name].task.kind != "clustering"]
-    models: list[scoring.Model] = []
+    found: list[Opponent] = []
     kinds: tuple[baselines.Baseline, ...] = ("lightgbm", "linear")
     for done, (kind, name) in enumerate([(kind, name) for kind in kinds for name in todo]):
         say("training baselines", done / (len(kinds) * len(todo)))
-        values = baselines.fit_baseline(data, name, kind, seed=data.seed)
-        models.append(scoring.Model("baseline", kind, name, data.seed, {name: Prediction(values=values)}))
-    return models
+        found.append(Opponent(kind, name, baselines.trained_baseline(data, name, kind, seed=data.seed)))
+    return found
+
+
+def _of_opponents(data: Dataset, opponents: Sequence[Opponent]) -> list[scoring.Model]:
+    return [
+        scoring.Model(
+            "baseline", one.preset, one.task, data.seed, {one.task: Prediction(values=one.asks(data, data.test_rows))}
+        )
+        for one in opponents
+    ]
 
 
 def _only(data: Dataset, names: Sequence[str]) -> Dataset:

@@ -8,7 +8,8 @@ to learn from, so it has no baseline.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,8 @@ from m3h.study.task import Kind
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Baseline = Literal["lightgbm", "linear"]
+#: What a trained baseline predicts of rows of a dataset that has its sources, in the form of :func:`fit_baseline`.
+Asks = Callable[[Dataset, Rows], Floats]
 
 #: Trees (for several classes, as many for each): smaller, slower and less alike than LightGBM's own 100 of 31 leaves.
 ROUNDS = 150
@@ -61,6 +64,24 @@ def fit_baseline(
     Errors: SettingError for an unknown model or task, a task that cannot be used, a clustering;
     TrainingError if the rows trained on hold no label or one class only.
     """
+    wanted = dataset.test_rows if predict_rows is None else predict_rows
+    fitted = trained_baseline(dataset, task_name, model, seed=seed, threads=threads, train_rows=train_rows)
+    return fitted(dataset, wanted)
+
+
+def trained_baseline(
+    dataset: Dataset,
+    task_name: str,
+    model: Baseline,
+    *,
+    seed: int,
+    threads: int | None = None,
+    train_rows: Rows | None = None,
+) -> Asks:
+    """Train as :func:`fit_baseline` does, once, to predict as often as wanted: of this dataset, or of a changed one.
+
+    Errors: those of :func:`fit_baseline`.
+    """
     if model not in _MODELS:
         raise SettingError(f'unknown baseline "{model}"{nearest(model, _MODELS)}')
     dataset.task_set([task_name])
@@ -72,9 +93,8 @@ def fit_baseline(
         )
     offered = dataset.train_rows if train_rows is None else train_rows
     fitted = offered[labels.known[offered]]
-    wanted = dataset.test_rows if predict_rows is None else predict_rows
     _check_labels(labels, fitted)
-    return _MODELS[model](dataset, labels, fitted, wanted, seed, threads)
+    return _MODELS[model](dataset, labels, fitted, seed, threads)
 
 
 def _check_labels(labels: Labels, rows: Rows) -> None:
@@ -88,11 +108,12 @@ def _check_labels(labels: Labels, rows: Rows) -> None:
         )
 
 
-def _lightgbm(dataset: Dataset, labels: Labels, fitted: Rows, wanted: Rows, seed: int, threads: int | None) -> Floats:
+def _lightgbm(dataset: Dataset, labels: Labels, fitted: Rows, seed: int, threads: int | None) -> Asks:
     import lightgbm
 
     kind = labels.task.kind
-    inputs = _raw(dataset, labels, fitted)
+    sources = dataset.sources_for([labels.task.name])
+    inputs = _raw(dataset, sources, fitted)
     settings: dict[str, Any] = {
         **TREES,
         "objective": OBJECTIVES[kind],
@@ -108,40 +129,58 @@ def _lightgbm(dataset: Dataset, labels: Labels, fitted: Rows, wanted: Rows, seed
     # columns go by number: names of signals hold characters that LightGBM refuses
     data = lightgbm.Dataset(inputs, labels.values[fitted])
     booster = lightgbm.train(settings, data, num_boost_round=ROUNDS)
-    return np.asarray(booster.predict(_raw(dataset, labels, wanted), num_threads=threads or 0), dtype=np.float64)
+
+    def asks(asked: Dataset, rows: Rows) -> Floats:
+        return np.asarray(booster.predict(_raw(asked, sources, rows), num_threads=threads or 0), dtype=np.float64)
+
+    return asks
 
 
-def _raw(dataset: Dataset, labels: Labels, rows: Rows) -> NDArray[np.float32]:
-    sources = dataset.sources_for([labels.task.name])
+def _raw(dataset: Dataset, sources: Sequence[str], rows: Rows) -> NDArray[np.float32]:
     return np.concatenate([dataset.blocks[source].values[rows] for source in sources], axis=1)
 
 
-def _linear(dataset: Dataset, labels: Labels, fitted: Rows, wanted: Rows, seed: int, threads: int | None) -> Floats:
+def _linear(dataset: Dataset, labels: Labels, fitted: Rows, seed: int, threads: int | None) -> Asks:
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    blocks = {source: dataset.blocks[source] for source in dataset.sources_for([labels.task.name])}
-    scaler = Scaler.fit(blocks, fitted)
-    features = np.concatenate([scaler.apply(block) for block in blocks.values()], axis=1)
-    inputs, targets = features[fitted].astype(np.float64), labels.values[fitted]
-    asked = features[wanted].astype(np.float64)
+    sources = dataset.sources_for([labels.task.name])
+    scaler = Scaler.fit({source: dataset.blocks[source] for source in sources}, fitted)
+    kind, classes = labels.task.kind, len(labels.classes)
+    inputs, targets = _scaled(dataset, sources, scaler, fitted), labels.values[fitted]
     # weights of variance 1 / columns make log-odds of variance about 1 however many columns there are; with the
     # libraries' penalty of 1, some hundreds of columns that go together overfit
     penalty = float(max(1, inputs.shape[1])) ** PENALTY_POWER
     # one thread: the order of a sum depends on the number of threads
     with threadpool_limits(limits=1):
-        if labels.task.kind == "regression":
-            ridge = Ridge(alpha=penalty, solver="cholesky").fit(inputs, targets)
-            return np.asarray(ridge.predict(asked), dtype=np.float64)
-        classifier = LogisticRegression(C=1 / penalty, max_iter=ITERATIONS).fit(inputs, targets.astype(np.int64))
-        found = classifier.predict_proba(asked)
-    if labels.task.kind == "binary":
-        return np.asarray(found[:, 1], dtype=np.float64)
-    probabilities = np.zeros((len(wanted), len(labels.classes)))
-    probabilities[:, classifier.classes_] = found
-    return probabilities
+        if kind == "regression":
+            model = Ridge(alpha=penalty, solver="cholesky").fit(inputs, targets)
+        else:
+            model = LogisticRegression(C=1 / penalty, max_iter=ITERATIONS).fit(inputs, targets.astype(np.int64))
+
+    def asks(asked: Dataset, rows: Rows) -> Floats:
+        with threadpool_limits(limits=1):
+            scaled = _scaled(asked, sources, scaler, rows)
+            found = np.asarray(
+                model.predict(scaled) if kind == "regression" else model.predict_proba(scaled), dtype=np.float64
+            )
+        if kind == "regression":
+            return found
+        if kind == "binary":
+            return found[:, 1]
+        probabilities = np.zeros((len(rows), classes))
+        probabilities[:, model.classes_] = found
+        return probabilities
+
+    return asks
 
 
-_MODELS: dict[str, Callable[[Dataset, Labels, Rows, Rows, int, int | None], Floats]] = {
+def _scaled(dataset: Dataset, sources: Sequence[str], scaler: Scaler, rows: Rows) -> Floats:
+    blocks = (dataset.blocks[source] for source in sources)
+    cut = (replace(one, values=one.values[rows], present=one.present[rows], unreadable=()) for one in blocks)
+    return np.concatenate([scaler.apply(block) for block in cut], axis=1).astype(np.float64)
+
+
+_MODELS: dict[str, Callable[[Dataset, Labels, Rows, int, int | None], Asks]] = {
     "lightgbm": _lightgbm,
     "linear": _linear,
 }

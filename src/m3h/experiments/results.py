@@ -25,6 +25,7 @@ OWN = (
     | frozenset(("calibration.csv", "calibration_curve.csv", "decision.csv", "operating.csv", "conformal.csv"))
     | frozenset(("subgroups.csv", "sources.csv", "features.csv", "robustness.csv", "gates.csv"))
     | frozenset(("calibration_groups.csv", "departments.csv", "phenotype_map.csv"))
+    | frozenset(("deletion.csv", "examples.csv", "phenotypes.csv", "stability.csv"))
     | frozenset(("held.parquet", "run.json", "report.html", "paper.csv", "tripod.csv", "model"))
 )
 

@@ -26,6 +26,8 @@ NOISE = (0.1, 0.25, 0.5, 1.0)
 FACTORS = (10.0, 18.0)
 OFFSETS = (1.0, 3.0)
 HOLES = (0.1, 0.3, 0.5, 0.7, 0.9)
+#: Statistics of a signal (m3h.encoders.timeseries) that have no part of its unit.
+UNITLESS = ("npeaks", "time_since_last", "count")
 
 Floats = NDArray[np.float64]
 
@@ -119,6 +121,40 @@ class Factor:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """A signal of a time series in another unit, in all of its statistics. Amount: the factor."""
+
+    source: str
+    signal: str
+    factor: float
+
+    @property
+    def name(self) -> str:
+        """What is changed."""
+        return f"{self.source}: {self.signal} times"
+
+    @property
+    def amount(self) -> float:
+        """The factor."""
+        return self.factor
+
+    def apply(self, dataset: Dataset, rows: Rows) -> Dataset:
+        """The dataset with the signal's statistics multiplied, its variance by the square of the factor, counts and
+        times not at all. Errors: SettingError for an unknown source or signal."""
+        block = _block(dataset, self.source)
+        parts = [name.rpartition(".") for name in block.names]
+        own = [(number, statistic) for number, (signal, _, statistic) in enumerate(parts) if signal == self.signal]
+        if not own:
+            signals = dict.fromkeys(signal for signal, _, _ in parts)
+            raise SettingError(f'source "{self.source}" has no signal "{self.signal}"{nearest(self.signal, signals)}')
+        values = block.values[rows].astype(np.float64)
+        for number, statistic in own:
+            if statistic not in UNITLESS:
+                values[:, number] *= self.factor**2 if statistic == "variance" else self.factor
+        return _with(dataset, {self.source: _replaced(block, rows, values)})
+
+
+@dataclass(frozen=True)
 class Offset:
     """One column is read too high (or too low) by the same amount in everybody. Amount: training deviations."""
 
@@ -185,6 +221,12 @@ def usual_changes(
         *(Factor(source, column, factor) for source, column in columns for factor in FACTORS),
         *(Offset(source, column, amount) for source, column in columns for amount in OFFSETS),
     )
+
+
+def signal_of(block: Block, column: str) -> str:
+    """The signal that a column of a time series is a statistic of; any other column stands for itself."""
+    signal = column.rpartition(".")[0]
+    return signal if signal and block.modality == "timeseries" else column
 
 
 def without(block: Block, gone: Bools) -> Block:

@@ -164,7 +164,7 @@ def sources(contents: Contents) -> Table | None:
 
 def robustness(contents: Contents) -> Table | None:
     """Scores with what was asked, with each source missing, with noise and holes."""
-    frame = contents.appraisal["robustness"].filter(pl.col("metric") != "moved")
+    frame = contents.appraisal["robustness"].filter((pl.col("metric") != "moved") & (pl.col("role") != "baseline"))
     columns: dict[tuple[str, float], str] = {}
     for change, amount in frame.select("change", "amount").unique(maintain_order=True).iter_rows():
         if change == UNCHANGED or change.endswith(ABSENT) or amount in SHOWN.get(change, ()):
@@ -174,11 +174,11 @@ def robustness(contents: Contents) -> Table | None:
         found = {(row["change"], row["amount"]): row["value"] for row in part.iter_rows(named=True)}
         rows.append((Cell(str(task)), *(_plain(found.get(key)) for key in columns)))
     return _table(
-        "What becomes of the scores when the input changes",
+        "The model's scores when the input changes",
         ("Question", *columns.values()),
         rows,
         note="On at most 1,000 test rows. Noise of half and of one standard deviation is put on every number. "
-        "robustness.csv has more steps, intervals, and how far predictions move.",
+        "robustness.csv has more steps and changes, intervals, the baselines, and how far predictions move.",
     )
 
 

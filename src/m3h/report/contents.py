@@ -90,13 +90,43 @@ APPRAISAL: Mapping[str, Schema] = {
         **dict.fromkeys(("difference", "difference_low", "difference_high", "p", "holm"), NUMBER),
     },
     "sources": {**dict.fromkeys(("task", "source"), TEXT), **_ESTIMATE, "with_all": NUMBER, "with_none": NUMBER},
-    "robustness": {**dict.fromkeys(("task", "change", "metric"), TEXT), "amount": NUMBER, "value": NUMBER},
+    "features": {
+        **dict.fromkeys(("task", "source", "feature"), TEXT),
+        **dict.fromkeys(("value", "direction", "unexplained"), NUMBER),
+    },
+    "deletion": {
+        **dict.fromkeys(("task", "metric", "order"), TEXT),
+        "count": WHOLE,
+        **dict.fromkeys(("moved", "score"), NUMBER),
+    },
+    "examples": {
+        **dict.fromkeys(("task", "group", "predicted", "truth", "source", "feature", "unit", "measured"), TEXT),
+        **dict.fromkeys(("number", "rank"), WHOLE),
+        **dict.fromkeys(("prediction", "adds"), NUMBER),
+    },
+    "robustness": {
+        **dict.fromkeys(("task", "role", "preset", "change", "metric"), TEXT),
+        **dict.fromkeys(("amount", "value"), NUMBER),
+    },
+    "phenotypes": {
+        **dict.fromkeys(("task", "source", "feature", "unit"), TEXT),
+        **dict.fromkeys(("cluster", "n", "patients", "rank"), WHOLE),
+        **dict.fromkeys(("share", "smd", "mean", "mean_others", "measured", "measured_others"), NUMBER),
+    },
+    "stability": {
+        "task": TEXT,
+        **dict.fromkeys(("groups", "patients", "resamples"), WHOLE),
+        **_ESTIMATE,
+    },
     "gates": {"task": TEXT, "gate": NUMBER, "between_rows": NUMBER},
 }
 
 #: Which way a paired difference points, read from its interval: "same" where every redraw gave no difference at all,
 #: "none" where there is no interval.
 Verdict = Literal["ahead", "behind", "open", "same", "none"]
+#: Columns that runs of older versions lack: they are read as empty.
+_LATER = frozenset({"role", "preset"})
+
 _ROLE_ORDER = ("single", "joint", "best", "baseline")
 _KIND_OF = {metric: kind for kind, metrics in METRICS.items() for metric in metrics}
 
@@ -201,7 +231,8 @@ def read(run_folder: Path) -> Contents:
         tim=tim,
         search=_in_order(search, order),
         appraisal={
-            name: _in_order(folder.csv(run_folder / f"{name}.csv", schema), order) for name, schema in APPRAISAL.items()
+            name: _in_order(folder.csv(run_folder / f"{name}.csv", schema, later=_LATER), order)
+            for name, schema in APPRAISAL.items()
         },
         departments=folder.csv(run_folder / "departments.csv", _DEPARTMENTS),
         phenotype_map=folder.csv(run_folder / "phenotype_map.csv", _PHENOTYPE_MAP),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ def json_object(file: Path) -> dict[str, Any]:
     return content
 
 
-def csv(file: Path, schema: Schema, *, needed: bool = False) -> pl.DataFrame:
-    """A CSV file with the columns of ``schema``; empty where it may be absent and is. Errors: FolderError."""
+def csv(file: Path, schema: Schema, *, needed: bool = False, later: Collection[str] = frozenset()) -> pl.DataFrame:
+    """A CSV file with the columns of ``schema``; empty where it may be absent and is. Columns that are ``later`` than
+    some files are empty where a file lacks them. Errors: FolderError."""
     if not file.exists():
         if needed:
             raise not_a_run(file, "is not there")
@@ -36,6 +37,8 @@ def csv(file: Path, schema: Schema, *, needed: bool = False) -> pl.DataFrame:
         frame = pl.read_csv(file, schema_overrides=dict(schema))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise not_a_run(file, "cannot be read as a table") from error
+    absent = {name: kind for name, kind in schema.items() if name in later and name not in frame.columns}
+    frame = frame.with_columns(pl.lit(None, kind).alias(name) for name, kind in absent.items())
     return _fitted(frame, file, schema)
 
 

@@ -6,7 +6,8 @@ from markupsafe import Markup
 
 from m3h.report import choices, interactions, phenotypes, words
 from m3h.report.contents import Contents
-from m3h.report.figures import attention, clusters, coverage, forest, gains, reliability, roc, scatter
+from m3h.report.figures import attention, changes, clusters, coverage, forest, gains, reliability, roc, scatter
+from m3h.report.figures import importance as importance_bars
 from m3h.report.figures import interactions as heat_map
 from m3h.report.plates import Plate, Plates
 from m3h.report.plates import of_sheets as _plates
@@ -99,6 +100,30 @@ def trust(contents: Contents) -> list[Plates]:
         )
         found.append(_plates("What acting on it is worth", reliability.draw_benefits(gained, "benefit"), caption, ""))
     return found
+
+
+def importance(contents: Contents) -> Plates | None:
+    """Bars of the features that matter most; None where none were explained."""
+    caption = (
+        "Mean size of what each feature adds to an answer, in log-odds or the question's unit. Blue: more of it raises "
+        "the answer; orange: lowers it; grey: no one direction. Columns of texts and images, such as svd3, are "
+        "components without a meaning of their own."
+    )
+    found = importance_bars.bars(contents)
+    return _plates("What matters most", importance_bars.draw(found, "importance"), caption, "") if found else None
+
+
+def changed(contents: Contents) -> Plates | None:
+    """Scores under changed inputs, the model beside the baselines; None where nothing was changed."""
+    panels = changes.panels(contents)
+    if not panels:
+        return None
+    counts = words.listed([f"{n} ({family})" for family, n in {one.family: one.questions for one in panels}.items()])
+    caption = (
+        f"Means over the questions that every model answers: {counts}. The band, or line, is the middle half of the "
+        "questions. All models see the same changed rows. Values are cut at the lower edge."
+    )
+    return _plates("What becomes of the scores when the input changes", changes.draw(panels, "changed"), caption, "")
 
 
 def closer_look(contents: Contents) -> list[Plates]:

@@ -17,7 +17,10 @@ from m3h.report import (
     cohort,
     comparisons,
     departments,
+    examples,
+    features,
     gallery,
+    groupings,
     interactions,
     paper,
     provenance,
@@ -26,6 +29,7 @@ from m3h.report import (
     summary,
     tables,
     words,
+    years,
 )
 from m3h.report.contents import Contents, read
 from m3h.report.titles import titled
@@ -171,6 +175,13 @@ def _trust(contents: Contents) -> dict[str, Any] | None:
         "same_risk": same_risk.curves(contents),
         "sources": appraisal.sources(contents),
         "robustness": appraisal.robustness(contents),
+        "years": years.years(contents),
+        "importance": gallery.importance(contents),
+        "features_about": features.about(contents),
+        "removal": features.removal(contents),
+        "examples": examples.examples(contents),
+        "changed": gallery.changed(contents),
+        "groupings": groupings.groupings(contents),
     }
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 NOTHING = "–"
-_MINUS = "−"
+MINUS = "−"
 
 KINDS = {
     "binary": "yes or no",
@@ -51,7 +51,7 @@ def number(value: float | None, digits: int = 3) -> str:
     # a value that rounds to zero has no sign
     if text.startswith("-") and not text.strip("-0.,"):
         text = text[1:]
-    return text.replace("-", _MINUS)
+    return text.replace("-", MINUS)
 
 
 def signed(value: float | None, digits: int = 3) -> str:
